@@ -12,7 +12,6 @@ They are raised while you configure, declare or decorate, never while your progr
     └── MissingExtraError (ImportError)      an optional dependency is not installed
 """
 
-from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -50,6 +49,8 @@ class UnknownSettingError(ConfigurationError):
     """
 
     def __init__(self, name: str, source: str, known: "Iterable[str]") -> None:
+        from difflib import get_close_matches  # noqa: PLC0415 - slow to import, seldom needed
+
         self.name = name
         self.source = source
         names = sorted(known)

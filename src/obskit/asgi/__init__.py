@@ -1,0 +1,7 @@
+"""ASGI: the middleware, the endpoints, and one call that puts both around an application."""
+
+from obskit.asgi._endpoints import health_app, metrics_app
+from obskit.asgi._instrument import instrument
+from obskit.asgi._middleware import ObservabilityMiddleware
+
+__all__ = ["ObservabilityMiddleware", "health_app", "instrument", "metrics_app"]

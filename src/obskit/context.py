@@ -1,0 +1,124 @@
+"""What belongs to the work at hand: the correlation id, bound log fields, the operation.
+
+One ContextVar holds one immutable record. The record's ``fields`` are shared by everything that
+works for the same unit (a request, a job), so that `bind` in a thread or a task of a request is
+seen by the request's own last log line; `bound` opens a unit of its own.
+"""
+
+import re
+import secrets
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from obskit._guard import guard
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+CORRELATION_ID = "correlation_id"
+"""The key under which a unit's fields hold its correlation id."""
+
+MAXIMUM_FIELDS = 128
+"""Fields that one unit of work may bind; more are dropped and counted."""
+
+_VALID_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
+
+
+class Context(NamedTuple):
+    """The record: never changed, only replaced."""
+
+    fields: dict[str, Any]
+    """Log fields of the unit of work; single dict operations are atomic, so threads may share."""
+
+    operation: Any
+    """The innermost operation in progress, or None."""
+
+
+current_context: ContextVar[Context | None] = ContextVar("obskit_context", default=None)
+
+
+def is_valid_correlation_id(text: str) -> bool:
+    """Tell whether a correlation id from outside may be used: ``[A-Za-z0-9._-]{1,128}``."""
+    return _VALID_ID.fullmatch(text) is not None
+
+
+def new_correlation_id() -> str:
+    """Make a fresh correlation id: 128 random bits as 32 hexadecimal digits."""
+    return secrets.token_hex(16)
+
+
+def correlation_id() -> str | None:
+    """Return the correlation id of the work at hand.
+
+    A unit of work that came with no id gets one when it is first asked for.
+
+    Returns:
+        The id, or None outside of any request, operation or `bound` block.
+    """
+    context = current_context.get()
+    return None if context is None else unit_correlation_id(context.fields)
+
+
+def unit_correlation_id(fields: dict[str, Any]) -> str:
+    """Return the id in a unit's fields, made now when there is none."""
+    known: str | None = fields.get(CORRELATION_ID)
+    return known or str(fields.setdefault(CORRELATION_ID, new_correlation_id()))
+
+
+def bind(**fields: Any) -> None:
+    """Add log fields to every later line of this unit of work.
+
+    They last until the end of the request, of the `bound` block or of the outermost operation
+    that is open, and otherwise as long as the thread or task. ``correlation_id`` sets the id.
+
+    Args:
+        **fields: Names and values; they reach log lines only, never metrics.
+    """
+    context = current_context.get()
+    if context is None:
+        current_context.set(Context(_checked({}, fields), None))
+    else:
+        context.fields.update(_checked(context.fields, fields))
+
+
+@contextmanager
+def bound(**fields: Any) -> "Iterator[None]":
+    """Add log fields to every line inside the block, tasks and threads started there included.
+
+    Args:
+        **fields: Names and values; ``correlation_id`` sets the id.
+    """
+    outer = current_context.get()
+    inherited, operation = ({}, None) if outer is None else outer
+    with entered(Context({**inherited, **_checked(inherited, fields)}, operation)):
+        yield
+
+
+@contextmanager
+def entered(context: Context) -> "Iterator[None]":
+    """Make a record the current one for the block.
+
+    The outer record comes back only where it was left: a block that ends in another context (a
+    generator closed by the garbage collector) leaves that context alone.
+    """
+    outer = current_context.get()
+    current_context.set(context)
+    try:
+        yield
+    finally:
+        if current_context.get() is context:
+            current_context.set(outer)
+
+
+def _checked(known: dict[str, Any], added: dict[str, Any]) -> dict[str, Any]:
+    """Return what may be added: a valid correlation id, and no more fields than the maximum."""
+    if CORRELATION_ID in added and not is_valid_correlation_id(str(added[CORRELATION_ID])):
+        added = {**added, CORRELATION_ID: new_correlation_id()}
+    room = MAXIMUM_FIELDS - len(known)
+    if len(added) <= room:
+        return added
+    guard.report("context.bind", OverflowError(f"more than {MAXIMUM_FIELDS} fields"))
+    kept = [name for name in added if name in known or name == CORRELATION_ID]
+    fresh = [name for name in added if name not in kept][: max(room, 0)]
+    return {name: added[name] for name in (*kept, *fresh)}

@@ -1,0 +1,189 @@
+"""One execution of one check, shared by everybody who asks while it is in flight."""
+
+import asyncio
+import contextvars
+import inspect
+import os
+import threading
+import time
+from concurrent.futures import Future, InvalidStateError
+from contextlib import suppress
+from typing import TYPE_CHECKING, NamedTuple
+
+from obskit.health._report import CheckResult
+from obskit.health._verdict import ABANDONED, TIMED_OUT, Verdict, failed, judge
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from obskit.clock import Clock
+    from obskit.health._check import Check
+
+AWAITS = 2
+"""A check's result is awaited, and what that gives once more: the caller forgot an ``await``."""
+
+SECONDS_TO_CLEAN_UP = 0.05
+"""An answer waits this long for a cancelled check to end, so that the next probe starts afresh."""
+
+
+class Call(NamedTuple):
+    """How a call on a thread ended: with a value or with an error."""
+
+    value: object = None
+    error: BaseException | None = None
+
+
+class Run:
+    """One execution of a check: a task on the loop that started it, and a thread where needed.
+
+    It is answered once: by the check's end or, at the deadline, by any loop that waits for it. It
+    stays in flight until the check has really ended, and answers ``timeout`` at once meanwhile.
+
+    Args:
+        check: What to run.
+        clock: Measures the latency.
+        record: Is told what the run found, once, unless the loop went away before.
+    """
+
+    _task: "asyncio.Task[Verdict]"
+
+    def __init__(
+        self, check: "Check", clock: "Clock", record: "Callable[[CheckResult, Verdict], None]"
+    ) -> None:
+        self._check = check
+        self._clock = clock
+        self._record = record
+        self._started = clock.monotonic()
+        self._deadline = time.monotonic() + check.timeout
+        self._loop = asyncio.get_running_loop()
+        self._process = os.getpid()
+        self._call: Future[Call] | None = None
+        self._ended = False
+        self._answer: Future[CheckResult] = Future()
+        self._answer.set_running_or_notify_cancel()  # no caller who leaves can cancel it
+
+    def start(self) -> None:
+        """Begin, on the loop that made the run."""
+        name = f"obskit-health-{self._check.name}"
+        self._task = self._loop.create_task(self._execute(), name=name)
+        self._task.add_done_callback(self._finish)
+
+    @property
+    def in_flight(self) -> bool:
+        """Whether the check is still at work; a loop that is gone or a fork ends it."""
+        if self._process != os.getpid():
+            return False
+        return self._hangs_in_thread or (self._loop.is_running() and not self._ended)
+
+    @property
+    def _hangs_in_thread(self) -> bool:
+        return self._call is not None and not self._call.done()
+
+    async def answer(self) -> CheckResult:
+        """Wait for the end of the check or for what is left of its time.
+
+        Returns:
+            The same result for everybody.
+        """
+        loop = asyncio.get_running_loop()
+        # Outlives a caller who leaves: the check is cancelled in time though nobody waits.
+        timer = loop.call_later(self._deadline - time.monotonic(), self._expire)
+        result = await asyncio.wrap_future(self._answer)
+        timer.cancel()
+        if loop is self._loop and not self._ended:
+            await asyncio.wait({self._task}, timeout=SECONDS_TO_CLEAN_UP)
+        return result
+
+    async def _execute(self) -> Verdict:
+        task = asyncio.current_task()
+        try:
+            return judge(await self._value())
+        except asyncio.CancelledError as error:
+            if task is not None and task.cancelling():
+                raise
+            return failed(error)
+        except Exception as error:
+            return failed(error)
+
+    async def _value(self) -> object:
+        value = self._check.function() if self._check.on_loop else await self._value_of_thread()
+        for _ in range(AWAITS):
+            if inspect.isawaitable(value):
+                value = await value
+        return value
+
+    async def _value_of_thread(self) -> object:
+        call = self._call = call_on_thread(self._check)
+        try:
+            ended = await asyncio.wrap_future(call)
+        except asyncio.CancelledError:
+            call.add_done_callback(_drop)
+            raise
+        if ended.error is not None:
+            raise ended.error
+        return ended.value
+
+    def _finish(self, task: "asyncio.Task[Verdict]") -> None:
+        self._ended = True
+        if task.cancelled():
+            self._settle(TIMED_OUT if self._hangs_in_thread else ABANDONED)
+        elif (error := task.exception()) is not None:
+            self._conclude(failed(error))
+        else:
+            self._conclude(task.result())
+
+    def _expire(self) -> None:
+        if self._conclude(TIMED_OUT):
+            with suppress(RuntimeError):  # the loop is closed, and the task with it
+                self._loop.call_soon_threadsafe(self._cancel)
+
+    def _cancel(self) -> None:
+        self._task.cancel()
+
+    def _conclude(self, verdict: Verdict) -> bool:
+        result = self._settle(verdict)
+        if result is None:
+            return False
+        self._record(result, verdict)
+        return True
+
+    def _settle(self, verdict: Verdict) -> CheckResult | None:
+        """Answer everybody; None when they have been answered before."""
+        latency = (self._clock.monotonic() - self._started) * 1000
+        name, critical = self._check.name, self._check.critical
+        result = CheckResult(name, verdict.status, verdict.code, latency, critical)
+        try:
+            self._answer.set_result(result)
+        except InvalidStateError:
+            return None
+        return result
+
+
+def call_on_thread(check: "Check") -> "Future[Call]":
+    """Call a function that may block, on a daemon thread: it holds neither the loop nor the exit.
+
+    Args:
+        check: Whose function to call, in a copy of the current context.
+
+    Returns:
+        How the call ended; cannot be cancelled.
+    """
+    call: Future[Call] = Future()
+    call.set_running_or_notify_cancel()
+    context = contextvars.copy_context()
+
+    def work() -> None:
+        try:
+            ended = Call(context.run(check.function))
+        except BaseException as error:  # handed to the task, which raises it
+            ended = Call(error=error)
+        call.set_result(ended)
+
+    threading.Thread(target=work, name=f"obskit-health-{check.name}", daemon=True).start()
+    return call
+
+
+def _drop(call: "Future[Call]") -> None:
+    value = call.result().value
+    if inspect.iscoroutine(value):
+        value.close()

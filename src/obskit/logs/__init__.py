@@ -1,0 +1,28 @@
+"""structlog events and standard library records in one stream of JSON lines."""
+
+from obskit.logs._console import render_console
+from obskit.logs._install import (
+    Installation,
+    get_logger,
+    install_logging,
+    is_ours,
+    log_record,
+)
+from obskit.logs._json import render_json, text_of
+from obskit.logs._pipeline import LEVELS, LogPipeline
+from obskit.logs._sink import StandardOutput, is_terminal
+
+__all__ = [
+    "LEVELS",
+    "Installation",
+    "LogPipeline",
+    "StandardOutput",
+    "get_logger",
+    "install_logging",
+    "is_ours",
+    "is_terminal",
+    "log_record",
+    "render_console",
+    "render_json",
+    "text_of",
+]

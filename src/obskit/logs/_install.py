@@ -1,0 +1,253 @@
+"""Where structlog and the standard library meet the pipeline, and part from it again.
+
+This file owns what structlog and ``logging`` make global. The list of structlog processors is
+changed in place, so that loggers cached by the host follow every change of configuration.
+"""
+
+import logging
+import sys
+from typing import TYPE_CHECKING, Any
+
+import structlog
+
+from obskit._guard import guard
+from obskit.logs._pipeline import LEVELS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, MutableMapping
+
+    from structlog.typing import FilteringBoundLogger
+
+    from obskit.logs._pipeline import LogPipeline
+
+_RECORD_FIELDS = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "color_message"}
+"""What every record has: the rest was given by the caller as ``extra``."""
+
+
+class _Active:
+    """The pipeline that cached loggers write to now."""
+
+    pipeline: "LogPipeline | None" = None
+
+
+def get_logger(name: str | None = None, **fields: Any) -> "FilteringBoundLogger":
+    """Return a structlog logger whose lines carry the ids of the work at hand.
+
+    It may be made before `obskit.configure` and kept; where the host has configured structlog
+    itself, it is a logger of that configuration.
+
+    Args:
+        name: The logger's name, usually ``__name__``; by default the calling module's.
+        **fields: Fields of every line of this logger.
+    """
+    arguments = () if name is None else (name,)
+    logger: FilteringBoundLogger = structlog.get_logger(*arguments, **fields)
+    return logger
+
+
+def interpolated(event: Any, arguments: tuple[Any, ...]) -> Any:
+    """Return ``event % arguments``, or the event alone where they do not fit."""
+    if not arguments:
+        return event
+    try:
+        return event % (arguments[0] if len(arguments) == 1 and isinstance(arguments[0], dict) else arguments)
+    except Exception as error:
+        guard.report("logs.arguments", error)
+        return event
+
+
+def error_of(exc_info: Any) -> BaseException | None:
+    """Return the exception that an ``exc_info`` argument means, in any of its spellings."""
+    if isinstance(exc_info, BaseException):
+        return exc_info
+    if isinstance(exc_info, tuple):
+        return exc_info[1] if len(exc_info) > 1 else None
+    return sys.exc_info()[1] if exc_info else None
+
+
+class _NamedTarget:
+    """What structlog wraps: only a name, for the pipeline does the writing."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+
+def _target(*arguments: Any) -> _NamedTarget:
+    return _NamedTarget(str(arguments[0]) if arguments else _calling_module())
+
+
+def _calling_module() -> str:
+    """Return the name of the module that is using a logger for the first time."""
+    frame = sys._getframe(1)
+    while frame.f_back is not None:
+        name = str(frame.f_globals.get("__name__", ""))
+        if name.partition(".")[0] not in ("structlog", "obskit"):
+            return name
+        frame = frame.f_back
+    return "__main__"
+
+
+def _deliver(target: Any, level: str, event_dict: "MutableMapping[str, Any]") -> Any:
+    """End the chain of processors: the pipeline writes the line."""
+    event = event_dict.pop("event", "")
+    error = error_of(event_dict.pop("exc_info", None))
+    if _Active.pipeline is not None:
+        _Active.pipeline.emit(level, event, target.name, event_dict, error)
+    raise structlog.DropEvent
+
+
+_PROCESSORS: "list[Callable[[Any, str, MutableMapping[str, Any]], Any]]" = [_deliver]
+
+
+def _level_method(level: str) -> "Callable[..., None]":
+    number = LEVELS[level]
+
+    def log(self: Any, event: Any = "", *arguments: Any, **fields: Any) -> None:
+        pipeline = _Active.pipeline
+        if pipeline is not None and number >= pipeline.level:
+            self._proxy_to_logger(level, interpolated(event, arguments), **fields)
+
+    return log
+
+
+class _Logger(structlog.make_filtering_bound_logger(logging.NOTSET)):  # type: ignore[misc] # made at run time
+    """structlog's logger, filtering by the level of the pipeline that is active now."""
+
+    debug = _level_method("debug")
+    info = msg = _level_method("info")
+    warning = warn = _level_method("warning")
+    error = _level_method("error")
+    critical = fatal = _level_method("critical")
+
+    def exception(self, event: Any = "", *arguments: Any, **fields: Any) -> None:
+        """Log an error together with the exception being handled."""
+        fields.setdefault("exc_info", True)
+        self.error(event, *arguments, **fields)
+
+    def log(self, level: int, event: Any = "", *arguments: Any, **fields: Any) -> None:
+        """Log at a standard library level number."""
+        getattr(self, level_name(level))(event, *arguments, **fields)
+
+    def is_enabled_for(self, level: int) -> bool:
+        """Tell whether lines of this level number are written."""
+        return _Active.pipeline is not None and level >= _Active.pipeline.level
+
+
+def level_name(number: int) -> str:
+    """Return the level of ours that a standard library level number falls into."""
+    return max((name for name in LEVELS if LEVELS[name] <= number), key=LEVELS.__getitem__, default="debug")
+
+
+class RecordHandler(logging.Handler):
+    """Gives standard library records to a pipeline.
+
+    Args:
+        pipeline: Where they go.
+    """
+
+    def __init__(self, pipeline: "LogPipeline") -> None:
+        super().__init__(pipeline.level)
+        self._pipeline = pipeline
+
+    def handle(self, record: logging.LogRecord) -> bool:
+        """Write a record without the handler's lock: lines are written in one piece anyway."""
+        kept = self.filter(record)
+        if kept:
+            self.emit(kept if isinstance(kept, logging.LogRecord) else record)
+        return bool(kept)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a record as one line; its ``extra`` fields become fields."""
+        fields: Mapping[str, Any] = {
+            name: value for name, value in vars(record).items() if name not in _RECORD_FIELDS
+        }
+        arguments = record.args if isinstance(record.args, tuple) else (record.args,)
+        event = interpolated(record.msg, arguments) if record.args else record.msg
+        error = error_of(record.exc_info)
+        self._pipeline.emit(level_name(record.levelno), event, record.name, fields, error)
+
+
+def log_record(
+    level: str,
+    event: str,
+    logger: str,
+    fields: "Mapping[str, Any]",
+    error: BaseException | None = None,
+) -> None:
+    """Log through the standard library: for hosts that keep logging to themselves.
+
+    Args:
+        level: One of `LEVELS`.
+        event: The message.
+        logger: The logger's name.
+        fields: Become the record's ``extra``; names that every record has get a ``_`` behind.
+        error: The exception that the record is about.
+    """
+    extra = {f"{name}_" if name in _RECORD_FIELDS else name: fields[name] for name in fields}
+    logging.getLogger(logger).log(LEVELS[level], event, extra=extra, exc_info=error)
+
+
+class Installation:
+    """What `install_logging` has changed, and the way back.
+
+    Args:
+        pipeline: The pipeline installed.
+        standard_library: Whether the root logger has been given a handler.
+        with_structlog: Whether structlog has been configured.
+    """
+
+    def __init__(self, pipeline: "LogPipeline", *, standard_library: bool, with_structlog: bool) -> None:
+        self._before = _Active.pipeline
+        self._handler = RecordHandler(pipeline) if standard_library else None
+        self._root_level = logging.root.level
+        self._structlog = structlog.get_config() if structlog.is_configured() else None
+        self._with_structlog = with_structlog
+        _Active.pipeline = pipeline
+        if self._handler is not None:
+            logging.root.addHandler(self._handler)
+            logging.root.setLevel(pipeline.level)
+        if with_structlog:
+            structlog.configure(
+                processors=_PROCESSORS,
+                wrapper_class=_Logger,
+                context_class=dict,
+                logger_factory=_target,
+                cache_logger_on_first_use=True,
+            )
+
+    def undo(self) -> None:
+        """Leave logging as it was found; handlers of others are never touched."""
+        _Active.pipeline = self._before
+        if self._handler is not None:
+            logging.root.removeHandler(self._handler)
+            logging.root.setLevel(self._root_level)
+        if self._with_structlog and self._structlog is None:
+            structlog.reset_defaults()
+        elif self._with_structlog and self._structlog is not None:
+            structlog.configure(**self._structlog)
+
+
+def install_logging(pipeline: "LogPipeline", mode: str) -> Installation | None:
+    """Bring structlog and the standard library's records into a pipeline.
+
+    Args:
+        pipeline: Where lines go.
+        mode: ``own`` takes both; ``auto`` leaves alone what the host has already configured;
+            ``off`` leaves everything alone.
+
+    Returns:
+        The installation, or None when nothing was installed.
+    """
+    if mode == "off":
+        return None
+    own = mode == "own"
+    standard_library = own or not logging.root.handlers
+    with_structlog = own or not structlog.is_configured() or is_ours()
+    if not standard_library and not with_structlog:
+        return None
+    return Installation(pipeline, standard_library=standard_library, with_structlog=with_structlog)
+
+
+def is_ours() -> bool:
+    """Tell whether structlog's configuration is the one made here."""
+    return structlog.get_config()["processors"] is _PROCESSORS

@@ -1,0 +1,112 @@
+"""One log entry as one line of strict JSON, whatever the values are."""
+
+import json
+import math
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+MAXIMUM_DEPTH = 8
+"""Levels of nesting that are shown; deeper values appear as their type."""
+
+MAXIMUM_ITEMS = 1_000
+"""Items of one list or mapping that are shown."""
+
+MAXIMUM_TEXT = 16_384
+"""Characters of one text that are shown."""
+
+UNPRINTABLE = "<unprintable>"
+
+_LINE_SEPARATORS = ((b"\xe2\x80\xa8", b"\\u2028"), (b"\xe2\x80\xa9", b"\\u2029"), (b"\xc2\x85", b"\\u0085"))
+"""Characters that JSON may hold bare but that some readers take for the end of a line."""
+
+
+def render_json(entry: "Mapping[str, Any]") -> bytes:
+    """Render an entry as one line of UTF-8 encoded JSON, newline included.
+
+    Values that JSON does not know become text, numbers that are not finite become null, cycles
+    and excess are cut: the result is always one valid line.
+
+    Args:
+        entry: Field names and values of any kind.
+    """
+    plain = {name: plain_value(value) for name, value in entry.items()}
+    line = _encode(plain)
+    for character, escaped in _LINE_SEPARATORS:
+        if character in line:
+            line = line.replace(character, escaped)
+    return line + b"\n"
+
+
+def plain_value(value: Any, depth: int = 0) -> Any:
+    """Return a value as JSON's own types, bounded in depth, items and length.
+
+    Args:
+        value: Anything.
+        depth: How many containers it is inside of.
+    """
+    kind = type(value)
+    if kind is str:
+        return value if len(value) <= MAXIMUM_TEXT else _cut(value)
+    if kind is bool or value is None:
+        return value
+    if kind is int:
+        return value if -(2**63) <= value < 2**63 else text_of(value)
+    if kind is float:
+        return value if math.isfinite(value) else None
+    if depth >= MAXIMUM_DEPTH:
+        return f"<{kind.__name__}>"
+    return _plain_container(value, depth)
+
+
+def text_of(value: Any) -> str:
+    """Return ``str(value)``, or a placeholder when that raises."""
+    try:
+        return _cut(str(value))
+    except Exception:
+        return UNPRINTABLE
+
+
+def _plain_container(value: Any, depth: int) -> Any:
+    try:
+        if isinstance(value, dict):
+            items = list(value.items())[:MAXIMUM_ITEMS]
+            return {_key(key): plain_value(item, depth + 1) for key, item in items}
+        if isinstance(value, list | tuple | set | frozenset):
+            return [plain_value(item, depth + 1) for item in list(value)[:MAXIMUM_ITEMS]]
+    except Exception:
+        return UNPRINTABLE
+    return text_of(value)
+
+
+def _key(key: Any) -> str:
+    return key if type(key) is str else text_of(key)
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= MAXIMUM_TEXT else text[:MAXIMUM_TEXT] + "…"
+
+
+def _encode_standard(plain: dict[str, Any]) -> bytes:
+    text = json.dumps(plain, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    return text.encode("utf-8", "backslashreplace")
+
+
+def _fast_encoder() -> "Callable[[dict[str, Any]], bytes]":
+    """Return orjson's encoder where the extra ``fast`` is installed, else the standard one."""
+    try:
+        import orjson  # noqa: PLC0415 - optional
+    except ImportError:
+        return _encode_standard
+    return orjson.dumps
+
+
+def _encode(plain: dict[str, Any]) -> bytes:
+    try:
+        return _encode_fast(plain)
+    except (TypeError, ValueError):  # orjson refuses lone surrogates
+        return _encode_standard(plain)
+
+
+_encode_fast = _fast_encoder()

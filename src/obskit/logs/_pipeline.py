@@ -1,0 +1,127 @@
+"""From an event to a written line: the one way that every log line takes."""
+
+import threading
+import time
+import traceback
+from typing import TYPE_CHECKING, Any
+
+from obskit._guard import guard
+from obskit.context import CORRELATION_ID, current_context, unit_correlation_id
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from obskit.clock import Clock
+
+LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40, "critical": 50}
+"""Level names as they appear in lines, and their standard library numbers."""
+
+MAXIMUM_TRACEBACK = 16_384
+"""Characters of a traceback that are kept: the end, which names the fault."""
+
+RESERVED = ("timestamp", "level", "event", "logger", "service", "environment", "version", CORRELATION_ID, "trace_id", "span_id")
+"""Fields whose meaning is fixed: a field of the same name given by a caller gets a ``_`` behind."""
+
+
+class LogPipeline:
+    """Turns events into entries and entries into lines.
+
+    Args:
+        identity: Fields of every line: service, environment, version; empty ones are left out.
+        level: The least level that is written, one of `LEVELS`.
+        deliver: Takes each finished entry; it may raise, which is counted.
+        clock: Tells the wall time of a line.
+        trace_ids: Returns the current trace id and span id, if any.
+    """
+
+    def __init__(
+        self,
+        *,
+        identity: "Mapping[str, str]",
+        level: str,
+        deliver: "Callable[[Mapping[str, Any]], None]",
+        clock: "Clock",
+        trace_ids: "Callable[[], tuple[str, str] | None]",
+    ) -> None:
+        self.level = LEVELS[level]
+        self._identity = {name: value for name, value in identity.items() if value}
+        self._deliver = deliver
+        self._clock = clock
+        self._trace_ids = trace_ids
+        self._second = (0, "")
+        self._inside = threading.local()
+
+    def emit(
+        self,
+        level: str,
+        event: Any,
+        logger: str,
+        fields: "Mapping[str, Any]",
+        error: BaseException | None = None,
+    ) -> None:
+        """Write one line; faults are counted and never raised.
+
+        Args:
+            level: One of `LEVELS`.
+            event: What happened; text, or anything that has a text.
+            logger: Who says so.
+            fields: Further fields of this line.
+            error: The exception that the line is about.
+        """
+        depth = getattr(self._inside, "depth", 0)
+        if depth > 1:  # a value that logs while it is being logged
+            guard.report("logs.recursion", RecursionError("logging from within logging"))
+            return
+        self._inside.depth = depth + 1
+        try:
+            self._deliver(self._entry(level, event, logger, fields, error))
+        except Exception as fault:
+            guard.report("logs.write", fault)
+        finally:
+            self._inside.depth = depth
+
+    def _entry(
+        self,
+        level: str,
+        event: Any,
+        logger: str,
+        fields: "Mapping[str, Any]",
+        error: BaseException | None,
+    ) -> dict[str, Any]:
+        entry: dict[str, Any] = {
+            "timestamp": self._timestamp(),
+            "level": level,
+            "event": event,
+            "logger": logger,
+            **self._identity,
+        }
+        context = current_context.get()
+        bound: Mapping[str, Any] = {}
+        if context is not None:
+            entry[CORRELATION_ID] = unit_correlation_id(context.fields)
+            bound = context.fields
+        ids = self._trace_ids()
+        if ids is not None:
+            entry["trace_id"], entry["span_id"] = ids
+        for name, value in {**bound, **fields}.items():
+            if name != CORRELATION_ID or value != entry.get(CORRELATION_ID):
+                entry[f"{name}_" if name in RESERVED else name] = value
+        if error is not None:
+            entry["exception"] = traceback_text(error)
+        return entry
+
+    def _timestamp(self) -> str:
+        """Return the time in UTC as RFC 3339 with microseconds; the second's text is kept."""
+        now = self._clock.time()
+        second = int(now)
+        known, text = self._second
+        if second != known:
+            text = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
+            self._second = (second, text)
+        return f"{text}.{int((now - second) * 1_000_000):06d}Z"
+
+
+def traceback_text(error: BaseException) -> str:
+    """Return an exception with its traceback, without local variables, bounded from the front."""
+    text = "".join(traceback.format_exception(error)).rstrip()
+    return text if len(text) <= MAXIMUM_TRACEBACK else "…" + text[-MAXIMUM_TRACEBACK:]

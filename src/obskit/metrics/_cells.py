@@ -1,0 +1,262 @@
+"""The state of one series each: a counter's, a gauge's, a histogram's.
+
+Write methods append to the engine's buffer; the methods that begin with ``fold`` are what the
+engine calls later. Only the thread that folds changes a cell, so they need no lock.
+`Engine.record` is written out where a call of it would cost more than what it does.
+"""
+
+import math
+from bisect import bisect_left
+from typing import TYPE_CHECKING, NamedTuple
+
+from prometheus_client import metrics as prometheus_metrics
+from prometheus_client.samples import Exemplar
+from prometheus_client.utils import floatToGoString
+
+from obskit._guard import guard
+from obskit.metrics._engine import BATCH
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from obskit.metrics._engine import Engine
+    from obskit.metrics._spec import MetricSpec
+
+_NO_LABELS: dict[str, str] = {}
+
+
+def bound_text(bound: float) -> str:
+    """A bucket's bound as the value of its ``le`` label."""
+    return floatToGoString(bound)  # type: ignore[no-untyped-call,no-any-return] # theirs has no types
+
+
+class CellSample(NamedTuple):
+    """One line of a series, before the family's name and the series' labels are put to it.
+
+    Attributes:
+        suffix: What follows the family's name.
+        labels: Labels that only this line has: a bucket's ``le``.
+        value: The number.
+        exemplar: A trace that is an example of it, if any.
+    """
+
+    suffix: str
+    labels: "Mapping[str, str]"
+    value: float
+    exemplar: Exemplar | None = None
+
+
+class Cell:
+    """What every series has.
+
+    Args:
+        spec: The family that it belongs to.
+        engine: Where its observations go.
+
+    Attributes:
+        engine: The same.
+        pending: The engine's buffer, for the hot paths.
+        created: When the series began, in seconds since the Unix epoch.
+        handle: The instrument bound to this series, made on first use and kept.
+    """
+
+    __slots__ = ("created", "engine", "handle", "pending")
+
+    def __init__(self, spec: "MetricSpec", engine: "Engine") -> None:  # noqa: ARG002 - histograms need it
+        self.engine = engine
+        self.pending = engine.pending
+        self.created = engine.clock.time()
+        self.handle: object = None
+
+    def samples(self) -> "Sequence[CellSample]":
+        """Its lines, in prometheus_client's order; drain the engine first."""
+        raise NotImplementedError
+
+    def _created_samples(self) -> "Sequence[CellSample]":
+        if prometheus_metrics._use_created:  # the switch that prometheus_client's users know
+            return (CellSample("_created", _NO_LABELS, self.created),)
+        return ()
+
+
+class CounterCell(Cell):
+    """A number that only grows.
+
+    Attributes:
+        total: The number as far as it is folded; `value` is up to date.
+        exemplar: The latest one, if any.
+        fold: What the engine calls with an amount; bound once, as the hot path needs it.
+    """
+
+    __slots__ = ("exemplar", "fold", "total")
+
+    def __init__(self, spec: "MetricSpec", engine: "Engine") -> None:
+        super().__init__(spec, engine)
+        self.total = 0.0
+        self.exemplar: Exemplar | None = None
+        self.fold = self._fold
+
+    @property
+    def value(self) -> float:
+        """The number."""
+        self.engine.drain()
+        return self.total
+
+    def inc(self, amount: float = 1) -> None:
+        """Add an amount, unchecked."""
+        if amount != 1:
+            self.engine.record(self.fold, amount)
+        elif len(self.pending) < BATCH or self.engine.make_room():
+            self.pending.append(self)
+
+    def count(self, amount: float = 1) -> None:
+        """Add an amount, or count its refusal if it is negative or not finite."""
+        if 0 <= amount < math.inf:
+            self.engine.record(self.fold, amount)
+        else:
+            self.engine.refuse()
+
+    def mark(self, amount: float, labels: "Mapping[str, str]") -> None:
+        """Attach an exemplar to an amount just added."""
+        exemplar = Exemplar(dict(labels), amount, self.engine.clock.time())
+        self.engine.record(self.fold_exemplar, exemplar)
+
+    def reset(self) -> None:
+        """Begin again at zero, now."""
+        self.engine.record(self.fold_reset, self.engine.clock.time())
+
+    def samples(self) -> "Sequence[CellSample]":
+        """``_total`` and ``_created``."""
+        total = CellSample("_total", _NO_LABELS, self.total, self.exemplar)
+        return (total, *self._created_samples())
+
+    def fold_exemplar(self, exemplar: Exemplar) -> None:
+        """Keep an exemplar."""
+        self.exemplar = exemplar
+
+    def fold_reset(self, now: float) -> None:
+        """Begin again at zero."""
+        self.total = 0.0
+        self.created = now
+
+    def _fold(self, amount: float) -> None:
+        self.total += amount
+
+
+class GaugeCell(Cell):
+    """A number that goes up and down, or a function that knows it.
+
+    Attributes:
+        level: The number as far as it is folded; `value` is up to date.
+        function: Gives the number instead, if any.
+        fold: What the engine calls with a difference; bound once, as the hot path needs it.
+    """
+
+    __slots__ = ("fold", "function", "level")
+
+    def __init__(self, spec: "MetricSpec", engine: "Engine") -> None:
+        super().__init__(spec, engine)
+        self.level = 0.0
+        self.function: Callable[[], float] | None = None
+        self.fold = self._fold
+
+    @property
+    def value(self) -> float:
+        """The number."""
+        self.engine.drain()
+        return float(self.function()) if self.function else self.level
+
+    def inc(self, amount: float = 1) -> None:
+        """Go up."""
+        self.engine.record(self.fold, amount)
+
+    def dec(self, amount: float = 1) -> None:
+        """Go down."""
+        self.engine.record(self.fold, -amount)
+
+    def set(self, value: float) -> None:
+        """Stand at a number."""
+        self.engine.record(self.fold_set, value)
+
+    def samples(self) -> "Sequence[CellSample]":
+        """One line; none while the function fails."""
+        try:
+            value = float(self.function()) if self.function else self.level
+        except Exception as error:
+            guard.report("metrics.gauge_function", error)
+            return ()
+        return (CellSample("", _NO_LABELS, value),)
+
+    def fold_set(self, value: float) -> None:
+        """Stand at a number."""
+        self.level = value
+
+    def _fold(self, amount: float) -> None:
+        self.level += amount
+
+
+class HistogramCell(Cell):
+    """How many observations fell into which bucket, and their sum.
+
+    Attributes:
+        bounds: The buckets' upper bounds.
+        counts: Observations per bucket, not cumulative, as far as folded.
+        sum: Their sum, as far as folded.
+        exemplars: The latest one per bucket, if any.
+        fold: What the engine calls with an amount; bound once, as the hot path needs it.
+    """
+
+    __slots__ = ("bounds", "counts", "exemplars", "fold", "sum")
+
+    def __init__(self, spec: "MetricSpec", engine: "Engine") -> None:
+        super().__init__(spec, engine)
+        self.bounds = spec.buckets
+        self.counts = [0] * len(spec.buckets)
+        self.sum = 0.0
+        self.exemplars: list[Exemplar | None] = [None] * len(spec.buckets)
+        self.fold = self._fold
+
+    @property
+    def value(self) -> float:
+        """The number of observations."""
+        self.engine.drain()
+        return float(sum(self.counts))
+
+    def observe(self, amount: float) -> None:
+        """Record an amount, unchecked."""
+        self.engine.record(self.fold, amount)
+
+    def observe_duration(self, seconds: float) -> None:
+        """Record a duration, or count its refusal if it is negative or not finite."""
+        if not 0 <= seconds < math.inf:
+            self.engine.refuse()
+        elif len(self.pending) < BATCH or self.engine.make_room():
+            self.pending.append((self.fold, seconds))
+
+    def mark(self, amount: float, labels: "Mapping[str, str]") -> None:
+        """Attach an exemplar to an amount just observed."""
+        exemplar = Exemplar(dict(labels), amount, self.engine.clock.time())
+        self.engine.record(self.fold_exemplar, exemplar)
+
+    def samples(self) -> "Sequence[CellSample]":
+        """The cumulative buckets, ``_count``, ``_sum`` and ``_created``.
+
+        Without ``_sum`` when a bound is negative: it could fall, and would look like a restart.
+        """
+        lines: list[CellSample] = []
+        running = 0.0
+        for bound, count, exemplar in zip(self.bounds, self.counts, self.exemplars, strict=True):
+            running += count
+            lines.append(CellSample("_bucket", {"le": bound_text(bound)}, running, exemplar))
+        lines.append(CellSample("_count", _NO_LABELS, running))
+        if self.bounds[0] >= 0:
+            lines.append(CellSample("_sum", _NO_LABELS, self.sum))
+        return (*lines, *self._created_samples())
+
+    def fold_exemplar(self, exemplar: Exemplar) -> None:
+        """Keep an exemplar in its bucket."""
+        self.exemplars[bisect_left(self.bounds, exemplar.value)] = exemplar
+
+    def _fold(self, amount: float) -> None:
+        self.sum += amount
+        if amount == amount:  # noqa: PLR0124 - not a number belongs to no bucket
+            self.counts[bisect_left(self.bounds, amount)] += 1

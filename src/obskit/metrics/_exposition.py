@@ -1,0 +1,89 @@
+"""What a scrape gets: every collector's page, in the format that was asked for."""
+
+import copy
+from typing import TYPE_CHECKING
+
+from prometheus_client import REGISTRY, CollectorRegistry
+from prometheus_client.exposition import choose_encoder
+
+from obskit._guard import guard
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Set as AbstractSet
+
+    from prometheus_client.metrics_core import Metric
+    from prometheus_client.registry import Collector
+
+_END = b"# EOF\n"
+"""How an OpenMetrics page ends; the older text format has no end mark."""
+
+
+class _Page:
+    """A collector's metrics, or those samples of them that were asked for."""
+
+    def __init__(self, collector: "Collector", names: "AbstractSet[str]") -> None:
+        self._collector = collector
+        self._names = names
+
+    def collect(self) -> "Iterable[Metric]":
+        for metric in self._collector.collect():
+            if not self._names:
+                yield metric
+            elif any(sample.name in self._names for sample in metric.samples):
+                yield _restricted(metric, self._names)
+
+
+def render(
+    registry: CollectorRegistry = REGISTRY, accept: str = "", names: "Iterable[str]" = ()
+) -> tuple[bytes, str]:
+    """A registry's metrics, as bytes for a scrape.
+
+    A collector that fails is left out and reported to the guard; the others are shown.
+
+    Args:
+        registry: Any prometheus_client registry.
+        accept: The request's ``Accept`` header: plain text unless it asks for OpenMetrics.
+        names: Names of the samples to show; all unless given.
+
+    Returns:
+        The body and its content type.
+    """
+    encoder, content_type = _negotiate(accept)
+    wanted = frozenset(names)
+    pages = [
+        _encode(encoder, _Page(collector, wanted)) for collector in _collectors(registry, wanted)
+    ]
+    if content_type.startswith("application/openmetrics-text"):
+        pages.append(_END)
+    return b"".join(pages), content_type
+
+
+def _negotiate(accept: str) -> "tuple[Callable[[Collector], bytes], str]":
+    try:
+        return choose_encoder(accept)
+    except Exception:  # a version that is no number; the header is the client's, not a fault here
+        return choose_encoder("")
+
+
+def _collectors(registry: CollectorRegistry, names: "AbstractSet[str]") -> "Iterator[Collector]":
+    if not names or "target_info" in names:
+        yield registry.restricted_registry(["target_info"])
+    registered = registry._collector_to_names.copy()  # the public method stops at a faulty one
+    for collector, own in registered.items():
+        if not names or not own or names & set(own):
+            yield collector
+
+
+def _encode(encoder: "Callable[[Collector], bytes]", page: _Page) -> bytes:
+    try:
+        return encoder(page).removesuffix(_END)
+    except Exception as error:
+        guard.report("metrics.collect", error)
+        return b""
+
+
+def _restricted(metric: "Metric", names: "AbstractSet[str]") -> "Metric":
+    part = copy.copy(metric)
+    part.samples = [sample for sample in metric.samples if sample.name in names]
+    return part

@@ -1,0 +1,215 @@
+"""A metric family: its series, how many there may be, and what a registry collects of them."""
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+from prometheus_client.metrics_core import Metric
+from prometheus_client.samples import Sample
+
+from obskit._guard import guard
+from obskit.errors import LabelError
+from obskit.metrics._cells import Cell, CounterCell, GaugeCell, HistogramCell
+from obskit.metrics._engine import Engine, default_engine
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from obskit.metrics._spec import Kind, MetricSpec
+
+MAX_SERIES = 2000
+"""Series per family unless told otherwise."""
+
+OVERFLOW = "_overflow"
+"""Every label's value of the series that takes what a full family has no room for."""
+
+LABEL_LENGTH = 256
+"""Characters of a label value made by `label_text`, at most."""
+
+CELLS: "dict[Kind, type[Cell]]" = {
+    "counter": CounterCell,
+    "gauge": GaugeCell,
+    "histogram": HistogramCell,
+}
+
+_Values = tuple[str, ...]
+
+
+class Family:
+    """The series of one `MetricSpec`: a collector for any prometheus_client registry.
+
+    A family may hold series with other label names besides its own, which Prometheus permits:
+    see ``names`` in `cell`.
+
+    Args:
+        spec: What it is.
+        max_series: Series it may have; observations of further ones go to one overflow series
+            per set of label names, and are counted in ``obskit_dropped_series_total``.
+        engine: Where its observations go.
+
+    Attributes:
+        spec: The same.
+        engine: The same.
+    """
+
+    def __init__(
+        self, spec: "MetricSpec", *, max_series: int = MAX_SERIES, engine: Engine | None = None
+    ) -> None:
+        self.spec = spec
+        self.engine = engine or default_engine
+        self._max_series = max_series
+        self._series: dict[_Values, dict[_Values, Cell]] = {spec.labels: {}}
+        self._overflow: dict[_Values, Cell] = {}
+        self._warned = False
+        if not spec.labels:
+            self.cell(())
+
+    def __repr__(self) -> str:
+        return f"<Family {self.spec}>"
+
+    def cell(self, values: _Values, names: _Values | None = None) -> Any:
+        """The series with these label values, made if there is none.
+
+        Args:
+            values: One text per label name.
+            names: Label names of the series; the family's own unless given.
+
+        Returns:
+            A cell of the family's kind: a `CounterCell`, a `GaugeCell` or a `HistogramCell`.
+
+        Raises:
+            LabelError: If there are not as many values as names, or a name is given twice.
+            InvalidNameError: If a name is not one that Prometheus accepts.
+        """
+        names = self.spec.labels if names is None else names
+        try:
+            return self._series[names][values]
+        except KeyError:
+            return self._new_cell(values, names)
+
+    def series(self) -> "Iterator[tuple[dict[str, str], Cell]]":
+        """Every series with its labels, overflow last; safe while others add and remove."""
+        for names, cells in self._series.copy().items():
+            for values, cell in cells.copy().items():
+                yield dict(zip(names, values, strict=True)), cell
+        for names, cell in self._overflow.copy().items():
+            yield dict.fromkeys(names, OVERFLOW), cell
+
+    def remove(self, values: _Values) -> None:
+        """Forget the series with these values of the family's own labels, if there is one.
+
+        Args:
+            values: One text per label name.
+        """
+        self._series[self.spec.labels].pop(values, None)
+
+    def remove_by_labels(self, labels: "Mapping[str, str]") -> None:
+        """Forget every series that has all these labels.
+
+        Args:
+            labels: Names and values; none forgets nothing.
+        """
+        wanted = labels.items()
+        if not wanted:
+            return
+        for names, cells in self._series.copy().items():
+            for values in cells.copy():
+                if wanted <= dict(zip(names, values, strict=True)).items():
+                    cells.pop(values, None)
+
+    def clear(self) -> None:
+        """Forget every series; one without labels stays."""
+        for names, cells in self._series.copy().items():
+            if names:
+                cells.clear()
+        self._overflow.clear()
+
+    def describe(self) -> "Iterable[Metric]":
+        """The family without its samples, as registries ask for it."""
+        return [self._metric()]
+
+    def collect(self) -> "Iterable[Metric]":
+        """The family with its samples, everything recorded so far included."""
+        self.engine.drain()
+        metric = self._metric()
+        for labels, cell in self.series():
+            metric.samples += self._samples(labels, cell)
+        return [metric]
+
+    def collect_cell(self, cell: Cell) -> "Iterable[Metric]":
+        """The family with the samples of one series, without its labels.
+
+        Args:
+            cell: The series.
+        """
+        self.engine.drain()
+        metric = self._metric()
+        metric.samples += self._samples({}, cell)
+        return [metric]
+
+    def _metric(self) -> Metric:
+        return Metric(self.spec.name, self.spec.help, self.spec.kind, self.spec.unit)
+
+    def _samples(self, labels: dict[str, str], cell: Cell) -> "Iterator[Sample]":
+        for suffix, further, value, exemplar in cell.samples():
+            name = self.spec.name + suffix
+            yield Sample(name, {**labels, **further}, value, None, exemplar)
+
+    def _new_cell(self, values: _Values, names: _Values) -> Cell:
+        if len(values) != len(names):
+            raise LabelError(
+                f"metric {self.spec.name!r}: incorrect label count: {len(names)} expected "
+                f"({', '.join(names)}), {len(values)} given"
+            )
+        clean = tuple(map(_encodable, values))
+        if clean != values:
+            return self.cell(clean, names)  # type: ignore[no-any-return] # cell() is Any for callers
+        if names not in self._series:
+            self._series.setdefault(self.spec.check_labels(names), {})
+        if names and sum(map(len, self._series.copy().values())) >= self._max_series:
+            return self._overflow_cell(names)
+        return self._series[names].setdefault(values, self._make_cell())
+
+    def _overflow_cell(self, names: _Values) -> Cell:
+        self.engine.refuse_series(self.spec.name)
+        if not self._warned:
+            self._warned = True
+            self._warn()
+        return self._overflow.get(names) or self._overflow.setdefault(names, self._make_cell())
+
+    def _make_cell(self) -> Cell:
+        return CELLS[self.spec.kind](self.spec, self.engine)
+
+    def _warn(self) -> None:
+        try:
+            logging.getLogger("obskit.metrics").warning(
+                "metric %s has %d series, its limit: further ones are counted together under %s",
+                self.spec.name,
+                self._max_series,
+                OVERFLOW,
+            )
+        except Exception as error:
+            guard.report("metrics.series", error)
+
+
+def label_text(value: object) -> str:
+    """A label value from anything, bounded and printable; never raises an ``Exception``.
+
+    Args:
+        value: Anything; one whose ``__str__`` fails becomes ``<unprintable>``.
+
+    Returns:
+        At most `LABEL_LENGTH` characters, ending in an ellipsis if there were more.
+    """
+    try:
+        text = str(value)
+    except Exception as error:
+        guard.report("metrics.label", error)
+        return "<unprintable>"
+    if len(text) > LABEL_LENGTH:
+        text = text[: LABEL_LENGTH - 1] + "…"
+    return _encodable(text).replace("\0", "\N{REPLACEMENT CHARACTER}")
+
+
+def _encodable(text: str) -> str:
+    """The text without lone surrogates, which UTF-8 has no bytes for."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")

@@ -1,0 +1,205 @@
+"""A metric family as data: what it is called, what it counts, which labels it carries."""
+
+import math
+import re
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+from obskit.errors import DeclarationError, InvalidNameError, LabelError
+
+if TYPE_CHECKING:
+    from collections.abc import Container, Iterable
+
+Kind = Literal["counter", "gauge", "histogram"]
+
+MultiprocessMode = Literal[
+    "all",
+    "liveall",
+    "min",
+    "livemin",
+    "max",
+    "livemax",
+    "sum",
+    "livesum",
+    "mostrecent",
+    "livemostrecent",
+]
+
+DEFAULT_BUCKETS: tuple[float, ...] = (
+    *(0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75),
+    *(1.0, 2.5, 5.0, 7.5, 10.0, math.inf),
+)
+"""Upper bounds in seconds, the same as prometheus_client's: milliseconds to seconds."""
+
+SUFFIXES: dict[Kind, tuple[str, ...]] = {
+    "counter": ("", "_total", "_created"),
+    "gauge": ("",),
+    "histogram": ("", "_bucket", "_sum", "_count", "_created"),
+}
+"""What a registry reserves for a family: its name followed by each of these."""
+
+RESERVED_LABELS: dict[Kind, tuple[str, ...]] = {"counter": (), "gauge": (), "histogram": ("le",)}
+"""Label names that samples of a kind carry by themselves."""
+
+_METRIC_NAME = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
+_LABEL_NAME = re.compile(r"(?!__)[a-zA-Z_][a-zA-Z0-9_]*")
+
+
+@dataclass(frozen=True, slots=True)
+class MetricSpec:
+    """One metric family, checked and normalised when it is made.
+
+    Names follow the Prometheus rules that every server and tool understands, not the wider
+    UTF-8 ones: https://prometheus.io/docs/concepts/data_model/.
+
+    Attributes:
+        kind: ``counter``, ``gauge`` or ``histogram``.
+        name: The family's name; a counter's ``_total`` is cut off and a missing unit added, as
+            prometheus_client does. Samples are named from it.
+        help: What it measures, for people.
+        labels: Label names, in the order in which values are given.
+        unit: A suffix such as ``seconds`` or ``bytes``; empty for none.
+        buckets: A histogram's upper bounds, ascending, ``+Inf`` added; empty for other kinds.
+        multiprocess_mode: How the values of several processes make one gauge.
+
+    Raises:
+        InvalidNameError: If the metric's name or a label's breaks the rules.
+        LabelError: If a label name is given twice, or one string instead of several names.
+        DeclarationError: If anything else is wrong.
+    """
+
+    kind: Kind
+    name: str
+    help: str
+    labels: tuple[str, ...] = ()
+    unit: str = ""
+    buckets: tuple[float, ...] = DEFAULT_BUCKETS
+    multiprocess_mode: MultiprocessMode = "all"
+
+    def __post_init__(self) -> None:
+        if self.kind not in SUFFIXES:
+            raise DeclarationError(
+                f"metric {self.name!r}: kind is one of {', '.join(SUFFIXES)}, not {self.kind!r}"
+            )
+        name = _normalised(self.kind, self.name, self.unit)
+        _check_metric_name(name)
+        if not isinstance(self.help, str):
+            raise DeclarationError(f"metric {name!r}: help is a text, not {self.help!r}")
+        if self.multiprocess_mode not in get_args(MultiprocessMode):
+            raise DeclarationError(
+                f"gauge {name!r}: invalid multiprocess mode {self.multiprocess_mode!r}; it is one "
+                f"of {', '.join(get_args(MultiprocessMode))}"
+            )
+        buckets = _checked_buckets(name, self.buckets) if self.kind == "histogram" else ()
+        object.__setattr__(self, "name", name)
+        object.__setattr__(self, "labels", self.check_labels(self.labels))
+        object.__setattr__(self, "buckets", buckets)
+
+    def __str__(self) -> str:
+        """The shape, for people: ``histogram latency_seconds{route} with buckets 0.1, +Inf``."""
+        text = f"{self.kind} {self.name}{{{','.join(self.labels)}}}"
+        if self.unit:
+            text += f" in {self.unit}"
+        if self.buckets:
+            text += f" with buckets {', '.join(map(str, self.buckets))}"
+        if self.multiprocess_mode != "all":
+            text += f" merged by {self.multiprocess_mode}"
+        return text
+
+    def same_shape(self, other: "MetricSpec") -> bool:
+        """Whether both could be one family: only the help text may differ."""
+        return str(self) == str(other)
+
+    def check_labels(self, names: "Iterable[str]") -> tuple[str, ...]:
+        """Label names for series of this family, checked by `check_label_names`.
+
+        Args:
+            names: The names, in order.
+        """
+        return check_label_names(
+            names, f"{self.kind} {self.name!r}", reserved=RESERVED_LABELS[self.kind]
+        )
+
+
+def check_label_names(
+    names: "Iterable[str]", owner: str, *, reserved: "Container[str]" = ()
+) -> tuple[str, ...]:
+    """Label names as a tuple, if they are good ones.
+
+    Args:
+        names: The names, in order.
+        owner: What they belong to, for the error: ``metric 'orders'``.
+        reserved: Further names that the owner has a use of its own for.
+
+    Raises:
+        InvalidNameError: If a name breaks the Prometheus rules or is reserved.
+        LabelError: If a name is given twice, or one string instead of several names.
+    """
+    if isinstance(names, str):
+        raise LabelError(f"{owner}: labels are a sequence of names; write [{names!r}]")
+    labels = tuple(names)
+    for label in labels:
+        _check_label_name(label, owner)
+        if label in reserved:
+            raise InvalidNameError(f"{owner}: the label {label!r} is reserved; choose another name")
+    if len(set(labels)) < len(labels):
+        raise LabelError(f"{owner}: each label name once, not {', '.join(labels)}")
+    return labels
+
+
+def qualified(name: str, namespace: str = "", subsystem: str = "") -> str:
+    """Join the parts of a metric's name with underscores.
+
+    Args:
+        name: The name proper; stays empty when it is empty, so that the error says so.
+        namespace: First part, usually the application.
+        subsystem: Second part.
+    """
+    return "_".join(filter(None, (namespace, subsystem, name))) if name else ""
+
+
+def _normalised(kind: Kind, name: Any, unit: str) -> str:
+    if not isinstance(name, str) or not name:
+        raise InvalidNameError(f"a {kind} needs a name, not {name!r}")
+    stem = name.removesuffix("_total") if kind == "counter" else name
+    return stem if not unit or stem.endswith("_" + unit) else f"{stem}_{unit}"
+
+
+def _check_metric_name(name: str) -> None:
+    if not _METRIC_NAME.fullmatch(name):
+        raise InvalidNameError(
+            f"metric name {name!r}: letters, digits, '_' and ':' only, no digit first; "
+            f"write {_corrected(name, '[^a-zA-Z0-9_:]')!r}"
+        )
+
+
+def _check_label_name(label: Any, owner: str) -> None:
+    if isinstance(label, str) and _LABEL_NAME.fullmatch(label):
+        return
+    corrected = _corrected(str(label).lstrip("_"), "[^a-zA-Z0-9_]")
+    raise InvalidNameError(
+        f"{owner}: label name {label!r}: letters, digits and '_' only, no digit and no "
+        f"'__' first; write {corrected!r}"
+    )
+
+
+def _corrected(name: str, bad: str) -> str:
+    text = re.sub(bad, "_", name) or "_"
+    return "_" + text if text[0].isdigit() else text
+
+
+def _checked_buckets(metric: str, given: "Iterable[float | str]") -> tuple[float, ...]:
+    try:
+        bounds = [float(bound) for bound in given]
+    except (TypeError, ValueError) as error:
+        raise DeclarationError(f"histogram {metric!r}: buckets are numbers: {error}") from None
+    if not all(lower < upper for lower, upper in pairwise([-math.inf, *bounds])):
+        raise DeclarationError(
+            f"histogram {metric!r}: buckets not in sorted order, each once: {bounds}"
+        )
+    if bounds and bounds[-1] != math.inf:
+        bounds.append(math.inf)
+    if len(bounds) < 2:  # noqa: PLR2004 - one finite bound and +Inf
+        raise DeclarationError(f"histogram {metric!r}: at least one finite bucket is needed")
+    return tuple(bounds)

@@ -1,0 +1,198 @@
+"""``observe``: describe a unit of work once; metrics, logs and spans follow from it."""
+
+import sys
+from dataclasses import replace
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, TypeVar, overload
+
+from obskit.errors import DeclarationError
+from obskit.operation._arguments import refuse_arguments
+from obskit.operation._names import DEFAULT_NAMES, MetricNames, Outcome
+from obskit.operation._spec import OperationSpec
+from obskit.operation._wrap import CallStarter, Starter, wrap
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from types import TracebackType
+
+    from obskit.operation._operation import Operation
+
+_UNNAMED = "unnamed"
+"""Stands for the name that a decorated function will give."""
+
+F = TypeVar("F", bound="Callable[..., Any] | classmethod[Any, ..., Any] | staticmethod[..., Any]")
+
+
+class Observation:
+    """What ``observe(...)`` gives: a decorator, and a context manager, sync or async.
+
+    Args:
+        spec: The declaration, without the values of labels and attributes.
+        labels: Label names and values, or `arg` places.
+        attributes: Attribute names and values, or `arg` places.
+        named: Whether the declaration has its name already; a decorated function gives it one.
+    """
+
+    def __init__(
+        self,
+        spec: OperationSpec,
+        labels: "Mapping[str, Any]",
+        attributes: "Mapping[str, Any]",
+        *,
+        named: bool,
+    ) -> None:
+        self._spec = spec
+        self._labels = labels
+        self._attributes = attributes
+        self._named = named
+        self._open: list[tuple[Starter, Operation]] = []
+
+    def __call__(self, function: F) -> F:
+        """Decorate a function, method, classmethod, staticmethod or callable object.
+
+        Args:
+            function: What to decorate.
+
+        Raises:
+            DeclarationError: If it cannot be decorated, or does not fit the declaration.
+        """
+        decorated: F = wrap(function, self._starter_for)
+        return decorated
+
+    def __enter__(self) -> "Operation":
+        if not self._named:
+            raise DeclarationError("observe() as a context manager needs a name: observe('name')")
+        for values in (self._labels, self._attributes):
+            refuse_arguments(values)
+        starter = _block_starter(self._spec)
+        operation = starter.begin(self._labels, dict(self._attributes))
+        self._open.append((starter, operation))
+        operation.enter()
+        return operation
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: "TracebackType | None",
+    ) -> None:
+        starter, operation = self._open.pop()
+        starter.finish(operation, error=error)
+        operation.leave()
+
+    async def __aenter__(self) -> "Operation":
+        return self.__enter__()
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: "TracebackType | None",
+    ) -> None:
+        self.__exit__(kind, error, trace)
+
+    def _starter_for(self, function: "Callable[..., Any]") -> CallStarter:
+        module = getattr(function, "__module__", None) or type(function).__module__
+        qualname = getattr(function, "__qualname__", None) or type(function).__qualname__
+        spec = replace(
+            self._spec,
+            name=self._spec.name if self._named else f"{module}.{qualname}",
+            logger=module,
+        )
+        return CallStarter(spec, self._labels, self._attributes, function)
+
+
+@lru_cache(maxsize=1_000)
+def _block_starter(spec: OperationSpec) -> Starter:
+    """Return the starter of a context manager's declaration: the same one every time."""
+    return Starter(spec)
+
+
+@lru_cache(maxsize=1_000)
+def _checked_spec(**declared: Any) -> OperationSpec:
+    """Return a checked declaration: a context manager is declared anew each time it is entered."""
+    return OperationSpec(**declared)
+
+
+@overload
+def observe(
+    name: str | None = None,
+    /,
+    *,
+    labels: "Mapping[str, Any] | None" = None,
+    attributes: "Mapping[str, Any] | None" = None,
+    outcome: "Callable[[Any, BaseException | None], Outcome | None] | None" = None,
+    slow: float | None = None,
+    log_events: bool = False,
+    names: MetricNames = DEFAULT_NAMES,
+    **label_values: Any,
+) -> Observation: ...
+
+
+@overload
+def observe(function: F, /) -> F: ...
+
+
+def observe(
+    target: Any = None,
+    /,
+    *,
+    labels: "Mapping[str, Any] | None" = None,
+    attributes: "Mapping[str, Any] | None" = None,
+    outcome: "Callable[[Any, BaseException | None], Outcome | None] | None" = None,
+    slow: float | None = None,
+    log_events: bool = False,
+    names: MetricNames = DEFAULT_NAMES,
+    **label_values: Any,
+) -> Any:
+    """Make a unit of work an operation: counted, timed, logged when it fails, traced.
+
+    As ``@observe``, ``@observe("name", ...)``, ``with observe("name", ...) as operation:`` or
+    ``async with``.
+
+    Args:
+        target: The operation's name, fixed and low in cardinality; a decorated function's default
+            is its module and qualified name. As a bare decorator: the function.
+        labels: Label names, and values that are few: they reach metrics, spans and logs. A value
+            may be ``arg("order.kind")``, taken from the call.
+        attributes: Names and values of any kind: they reach spans and logs, never metrics. A value
+            may be ``arg("order.id")``.
+        outcome: A function of (result, error) that returns ``ok``, ``error``, ``cancelled`` or
+            ``closed``, or None for the default.
+        slow: Seconds from which on the operation is logged as slow.
+        log_events: Whether events are log lines, too.
+        names: Other metric names, label names and outcome words than the default ones.
+        **label_values: Further labels.
+
+    Returns:
+        The decorated function, or an `Observation`.
+
+    Raises:
+        DeclarationError: If a part of the declaration is not usable.
+    """
+    own_labels = {**_mapping("labels", labels), **label_values}
+    own_attributes = _mapping("attributes", attributes)
+    named = isinstance(target, str)
+    try:
+        spec = _checked_spec(
+            name=target if named else _UNNAMED,
+            logger=sys._getframe(1).f_globals.get("__name__", "__main__"),
+            labels=tuple(own_labels),
+            outcome=outcome,
+            slow=slow,
+            log_events=log_events,
+            names=names,
+        )
+    except TypeError:
+        raise DeclarationError(f"observe({target!r}): an argument is of a wrong type") from None
+    observation = Observation(spec, own_labels, own_attributes, named=named)
+    return observation if named or target is None else observation(target)
+
+
+def _mapping(parameter: str, given: "Mapping[str, Any] | None") -> dict[str, Any]:
+    try:
+        return dict(given or {})
+    except (TypeError, ValueError):
+        raise DeclarationError(
+            f"observe: {parameter}={given!r} is not a mapping of names to values"
+        ) from None

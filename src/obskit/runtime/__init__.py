@@ -1,0 +1,18 @@
+"""What is configured now: the only package with state of its own.
+
+Everything else takes what it needs as an argument or asks `active_runtime`.
+"""
+
+from obskit.runtime._configure import active_runtime, configure, redirected, shutdown
+from obskit.runtime._runtime import Backends, Runtime
+from obskit.runtime._store import MetricStore
+
+__all__ = [
+    "Backends",
+    "MetricStore",
+    "Runtime",
+    "active_runtime",
+    "configure",
+    "redirected",
+    "shutdown",
+]

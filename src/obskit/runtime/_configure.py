@@ -1,0 +1,134 @@
+"""The state: which runtime is active, and what to go back to."""
+
+import atexit
+import threading
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from obskit.runtime._runtime import Backends, Runtime
+from obskit.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from os import PathLike
+
+_UNCONFIGURED = Runtime(Settings())
+"""Before `configure`: metrics go to the default registry; no logs, no spans."""
+
+
+class _State:
+    def __init__(self) -> None:
+        self.lock = threading.RLock()
+        self.runtime = _UNCONFIGURED
+        self.backends: Backends | None = None
+        self.at_exit = False
+
+
+state = _State()
+
+
+def active_runtime() -> Runtime:
+    """Return the runtime that `configure` has made, or the one that stands in for it before."""
+    return state.runtime
+
+
+def configure(*, file: "str | PathLike[str] | None" = None, **settings: Any) -> Runtime:
+    """Configure obskit for this process: once, in the program's main part.
+
+    A keyword wins over the environment (``OBSKIT_<SETTING>``, then the standard ``OTEL_*``
+    variables), which wins over a file. The same settings again change nothing; other settings
+    replace the first.
+
+    Args:
+        file: A YAML file of settings, or a TOML file with a table ``[tool.obskit]``.
+        **settings: Fields of `obskit.Settings`.
+
+    Returns:
+        The runtime; as a context manager it undoes the configuration at the end of the block.
+
+    Raises:
+        UnknownSettingError: If there is no such setting.
+        ConfigurationError: If a setting has a wrong type or value.
+        MissingExtraError: If a setting needs a package that is not installed.
+    """
+    loaded = load_settings(file=file, **settings)
+    with state.lock:
+        active = state.runtime
+        if active.configured and active.settings == loaded and active.backends is state.backends:
+            active.holds += 1
+            return active
+        runtime = Runtime(loaded, state.backends, undo)
+        _replace(active, runtime)
+        runtime.before = active
+        if not active.entered:  # nobody will leave it: it need not know the way back
+            active.before = None
+        _end_at_exit()
+        return runtime
+
+
+def shutdown() -> None:
+    """End what `configure` has begun: flush spans within the deadline, give logging back.
+
+    It runs by itself when the interpreter exits. Calls of decorated functions go on working.
+    """
+    with state.lock:
+        if state.runtime is not _UNCONFIGURED:
+            _replace(state.runtime, _UNCONFIGURED)
+
+
+@contextmanager
+def redirected(backends: Backends) -> "Iterator[Runtime]":
+    """Send all signals elsewhere while the block runs, whatever is configured inside it.
+
+    Args:
+        backends: Where they go.
+    """
+    with state.lock:
+        outer, state.backends = state.runtime, backends
+        runtime = Runtime(outer.settings, backends)
+        _replace(outer, runtime)
+    try:
+        yield runtime
+    finally:
+        with state.lock:
+            state.backends = None
+            _replace(state.runtime, outer)
+
+
+def undo(runtime: Runtime) -> None:
+    """Give up one hold on a runtime; after the last, go back to the one before it.
+
+    Args:
+        runtime: The one to leave; nothing happens unless it is the active one.
+    """
+    with state.lock:
+        runtime.holds -= 1
+        if state.runtime is runtime and runtime.holds <= 0:
+            _replace(runtime, runtime.before or _UNCONFIGURED)
+
+
+def _replace(old: Runtime, new: Runtime) -> None:
+    """Stop one runtime and start another; if the other cannot start, the first goes on."""
+    old.stop()
+    try:
+        _start(new, old)
+    except BaseException:
+        _start(old, new)
+        raise
+    state.runtime = new
+
+
+def _start(runtime: Runtime, old: Runtime) -> None:
+    if runtime is not _UNCONFIGURED:
+        runtime.start()
+    if runtime.store.key == old.store.key:
+        runtime.store = old.store
+    else:
+        old.store.detach()
+        runtime.store.attach()
+
+
+def _end_at_exit() -> None:
+    if not state.at_exit:
+        state.at_exit = True
+        atexit.register(shutdown)

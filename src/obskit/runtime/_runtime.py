@@ -1,0 +1,177 @@
+"""One configuration at work."""
+
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Self
+
+from prometheus_client import REGISTRY
+
+from obskit.clock import Clock, SystemClock
+from obskit.logs import (
+    LEVELS,
+    LogPipeline,
+    StandardOutput,
+    install_logging,
+    is_terminal,
+    log_record,
+    render_console,
+    render_json,
+)
+from obskit.runtime._store import MetricStore
+from obskit.tracing import current_trace_ids, set_up_tracing
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from types import TracebackType
+
+    from opentelemetry.sdk.trace import SpanProcessor
+    from prometheus_client import CollectorRegistry
+
+    from obskit.logs import Installation
+    from obskit.settings import Settings
+    from obskit.tracing import Tracing
+
+
+@dataclass(frozen=True, slots=True)
+class Backends:
+    """Where the signals go in place of what the settings say: for test suites."""
+
+    registry: "CollectorRegistry"
+    """Takes the metrics of obskit's own."""
+
+    deliver: "Callable[[Mapping[str, Any]], None]"
+    """Takes each log entry."""
+
+    span_processor: "SpanProcessor"
+    """Takes each span."""
+
+    listener: "Callable[[Any], None]"
+    """Takes each operation when it has ended."""
+
+    clock: Clock
+    """Times operations and log lines."""
+
+
+class Runtime:
+    """One configuration. `obskit.configure` makes it; leaving it as a context manager undoes it.
+
+    Args:
+        settings: What was configured.
+        backends: Take the signals in place of what the settings say.
+        undo: Goes back to the runtime before this one.
+    """
+
+    def __init__(
+        self,
+        settings: "Settings",
+        backends: Backends | None = None,
+        undo: "Callable[[Runtime], None] | None" = None,
+    ) -> None:
+        self.settings = settings
+        self.backends = backends
+        self.clock: Clock = backends.clock if backends else SystemClock()
+        self.registry: CollectorRegistry = (
+            backends.registry if backends else settings.registry or REGISTRY
+        )
+        self.store = MetricStore(
+            self.registry, namespace=settings.namespace, max_series=settings.max_series
+        )
+        self.listeners = (backends.listener,) if backends else ()
+        self.tracing: Tracing | None = None
+        self.logs: LogPipeline | None = None
+        self.configured = False
+        self.before: Runtime | None = None
+        self.holds = 1
+        self.entered = False
+        self._undo = undo
+        self._installation: Installation | None = None
+
+    def __enter__(self) -> Self:
+        self.entered = True
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: "TracebackType | None",
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Undo this configuration: spans are flushed, and what was configured before is back.
+
+        Where `obskit.configure` has been called several times with the same settings, the last
+        one to close undoes it.
+        """
+        if self._undo is not None:
+            self._undo(self)
+
+    def log(
+        self,
+        level: str,
+        event: str,
+        logger: str,
+        fields: "Mapping[str, Any]",
+        error: BaseException | None = None,
+    ) -> None:
+        """Write a line of obskit's own; to the host's logging where that was left alone.
+
+        Args:
+            level: One of debug, info, warning, error, critical.
+            event: What happened.
+            logger: Who says so.
+            fields: Further fields.
+            error: The exception that the line is about.
+        """
+        if self.logs is None:
+            if self.configured:
+                log_record(level, event, logger, fields, error)
+        elif LEVELS[level] >= self.logs.level:
+            self.logs.emit(level, event, logger, fields, error)
+
+    def start(self) -> None:
+        """Set up tracing and logging.
+
+        Raises:
+            MissingExtraError: If the settings ask for an exporter that is not installed.
+        """
+        self.tracing = set_up_tracing(
+            self.settings, self.backends.span_processor if self.backends else None
+        )
+        pipeline = self._new_pipeline()
+        mode = "own" if self.backends else self.settings.logging
+        self._installation = install_logging(pipeline, mode)
+        self.logs = pipeline if self._installation else None
+        self.configured = True
+
+    def stop(self) -> None:
+        """Take down what `start` has set up; spans are flushed within ``shutdown_timeout``."""
+        tracing, self.tracing = self.tracing, None
+        if tracing is not None:
+            tracing.shut_down(self.settings.shutdown_timeout)
+        if self._installation is not None:
+            self._installation.undo()
+        self._installation = self.logs = None
+        self.configured = False
+
+    def _new_pipeline(self) -> LogPipeline:
+        settings = self.settings
+        return LogPipeline(
+            identity={
+                "service": settings.service,
+                "environment": settings.environment,
+                "version": settings.version,
+            },
+            level=settings.log_level,
+            deliver=self.backends.deliver if self.backends else _standard_output(settings),
+            clock=self.clock,
+            trace_ids=current_trace_ids,
+        )
+
+
+def _standard_output(settings: "Settings") -> "Callable[[Mapping[str, Any]], None]":
+    console = settings.log_format == "console" or (
+        settings.log_format == "auto" and is_terminal()
+    )
+    return StandardOutput(render_console if console else render_json).deliver

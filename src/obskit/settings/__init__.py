@@ -1,0 +1,18 @@
+"""Settings: what they are, where they come from and how they are checked."""
+
+from obskit.settings._describe import SettingDescription, describe_settings
+from obskit.settings._kinds import is_bearer_token
+from obskit.settings._load import load_settings
+from obskit.settings._settings import LogFormat, LoggingMode, LogLevel, Settings, TracingMode
+
+__all__ = [
+    "LogFormat",
+    "LogLevel",
+    "LoggingMode",
+    "SettingDescription",
+    "Settings",
+    "TracingMode",
+    "describe_settings",
+    "is_bearer_token",
+    "load_settings",
+]

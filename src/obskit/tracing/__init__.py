@@ -1,0 +1,15 @@
+"""OpenTelemetry spans: set-up, the current span, propagation. The SDK loads only when asked for."""
+
+from obskit.tracing._propagation import read_trace_headers, write_trace_headers
+from obskit.tracing._setup import Tracing, host_provider, set_up_tracing
+from obskit.tracing._spans import current_trace_ids, swap_trace_context
+
+__all__ = [
+    "Tracing",
+    "current_trace_ids",
+    "host_provider",
+    "read_trace_headers",
+    "set_up_tracing",
+    "swap_trace_context",
+    "write_trace_headers",
+]

@@ -1,0 +1,34 @@
+"""Where OpenTelemetry keeps the current span."""
+
+from typing import TYPE_CHECKING
+
+from opentelemetry import context as opentelemetry_context
+from opentelemetry import trace
+
+if TYPE_CHECKING:
+    from opentelemetry.context import Context
+
+
+def swap_trace_context(context: "Context") -> "Context":
+    """Make an OpenTelemetry context the current one.
+
+    No token is kept: a token may be used only in the contextvars context that made it, and a
+    generator may be closed in another one.
+
+    Args:
+        context: The new current context.
+
+    Returns:
+        The one that was current before; swap it back to restore it.
+    """
+    before = opentelemetry_context.get_current()
+    opentelemetry_context.attach(context)
+    return before
+
+
+def current_trace_ids() -> tuple[str, str] | None:
+    """Return the trace id (32 hexadecimal digits) and span id (16) of the current span, if any."""
+    span_context = trace.get_current_span().get_span_context()
+    if not span_context.is_valid:
+        return None
+    return f"{span_context.trace_id:032x}", f"{span_context.span_id:016x}"

@@ -1,0 +1,203 @@
+"""Families: their series, and how many there may be."""
+
+import logging
+import re
+import threading
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from prometheus_client import CollectorRegistry, generate_latest
+
+from obskit.errors import InvalidNameError, LabelError
+from obskit.metrics import OVERFLOW, Counter, Engine, Family, MetricSpec, declare, label_text
+
+ORDERS = MetricSpec("counter", "orders", "Orders placed.", ("channel",))
+
+
+class Unprintable:
+    def __str__(self) -> str:
+        raise RuntimeError("no text")
+
+
+class Rejecting(logging.Filter):
+    """A filter of the host's that fails."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        raise RuntimeError(record.msg)
+
+
+def totals(family: Family) -> dict[tuple[str, ...], float]:
+    return {tuple(labels.values()): cell.value for labels, cell in family.series()}
+
+
+def test_the_same_values_are_the_same_series(engine: Engine) -> None:
+    family = Family(ORDERS, engine=engine)
+    assert family.cell(("web",)) is family.cell(("web",))
+    assert family.cell(("web",)) is not family.cell(("app",))
+
+
+def test_a_family_without_labels_shows_its_series_at_once(engine: Engine) -> None:
+    family = Family(MetricSpec("gauge", "level", ""), engine=engine)
+    assert totals(family) == {(): 0.0}
+
+
+def test_a_family_may_hold_series_with_further_labels(
+    registry: CollectorRegistry, engine: Engine
+) -> None:
+    family = declare(registry, ORDERS, engine=engine)
+    family.cell(("web",)).inc()
+    family.cell(("web", "visa"), ("channel", "card")).inc(2)
+    assert registry.get_sample_value("orders_total", {"channel": "web"}) == 1.0
+    assert registry.get_sample_value("orders_total", {"channel": "web", "card": "visa"}) == 2.0
+    assert generate_latest(registry).count(b"# TYPE orders_total counter") == 1
+
+
+def test_further_labels_are_checked(engine: Engine) -> None:
+    family = Family(ORDERS, engine=engine)
+    with pytest.raises(InvalidNameError, match="counter 'orders': label name 'a-b'"):
+        family.cell(("web", "x"), ("channel", "a-b"))
+    with pytest.raises(LabelError, match="each label name once"):
+        family.cell(("web", "x"), ("channel", "channel"))
+    with pytest.raises(LabelError, match="'orders': incorrect label count: 1 expected"):
+        family.cell(("web", "x"))
+
+
+def test_series_beyond_the_limit_are_counted_together(
+    engine: Engine, caplog: pytest.LogCaptureFixture
+) -> None:
+    family = Family(ORDERS, max_series=3, engine=engine)
+    for number in range(10):
+        family.cell((str(number),)).inc()
+    family.cell(("1",)).inc()
+    family.cell(("web", "visa"), ("channel", "card")).inc(5)
+    assert totals(family) == {
+        ("0",): 1.0,
+        ("1",): 2.0,
+        ("2",): 1.0,
+        (OVERFLOW,): 7.0,
+        (OVERFLOW, OVERFLOW): 5.0,
+    }
+    assert engine.dropped_series == {"orders": 8}
+    assert [record.getMessage() for record in caplog.records] == [
+        "metric orders has 3 series, its limit: further ones are counted together under _overflow"
+    ]
+
+
+def test_room_made_by_removing_is_used_again(engine: Engine) -> None:
+    family = Family(ORDERS, max_series=1, engine=engine)
+    family.cell(("a",)).inc()
+    family.remove(("a",))
+    family.cell(("b",)).inc()
+    assert totals(family) == {("b",): 1.0}
+
+
+def test_a_log_filter_that_fails_does_not_reach_the_caller(
+    engine: Engine, faults: list[tuple[str, Exception]]
+) -> None:
+    logger = logging.getLogger("obskit.metrics")
+    rejecting = Rejecting()
+    logger.addFilter(rejecting)
+    try:
+        Family(ORDERS, max_series=0, engine=engine).cell(("a",)).inc()
+    finally:
+        logger.removeFilter(rejecting)
+    assert [site for site, _ in faults] == ["metrics.series"]
+
+
+def test_clearing_forgets_everything_but_a_series_without_labels(engine: Engine) -> None:
+    family = Family(ORDERS, max_series=2, engine=engine)
+    for channel in ("a", "b", "c"):
+        family.cell((channel,))
+    family.clear()
+    assert totals(family) == {}
+    single = Family(MetricSpec("counter", "single", ""), engine=engine)
+    single.cell(()).inc()
+    single.clear()
+    assert totals(single) == {(): 1.0}
+
+
+def test_removal_by_labels_reaches_series_with_further_labels(engine: Engine) -> None:
+    family = Family(ORDERS, engine=engine)
+    for values, names in (
+        (("web",), ("channel",)),
+        (("web", "visa"), ("channel", "card")),
+        (("app", "visa"), ("channel", "card")),
+    ):
+        family.cell(values, names)
+    family.remove_by_labels({})
+    assert len(totals(family)) == 3
+    family.remove_by_labels({"channel": "web"})
+    assert totals(family) == {("app", "visa"): 0.0}
+
+
+def test_threads_may_add_and_remove_while_another_collects(
+    registry: CollectorRegistry, engine: Engine
+) -> None:
+    family = declare(registry, ORDERS, engine=engine)
+    stop = threading.Event()
+    errors: list[Exception] = []
+
+    def churn(thread: int) -> None:
+        try:
+            number = 0
+            while not stop.is_set():
+                number += 1
+                family.cell((f"{thread}.{number}",)).inc()
+                family.remove((f"{thread}.{number - 50}",))
+        except Exception as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=churn, args=(number,)) for number in range(3)]
+    for thread in threads:
+        thread.start()
+    try:
+        for _ in range(50):
+            generate_latest(registry)
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join(10)
+    assert errors == []
+
+
+def test_a_label_value_that_utf_8_cannot_hold_is_made_one_that_it_can(
+    registry: CollectorRegistry,
+) -> None:
+    orders = Counter("orders", "", ["channel"], registry=registry)
+    for _ in range(2):
+        orders.labels("a\ud800b").inc()
+    assert b'orders_total{channel="a?b"} 2.0' in generate_latest(registry)
+
+
+@given(st.text() | st.integers() | st.none() | st.binary())
+def test_any_value_makes_a_bounded_printable_text(value: object) -> None:
+    text = label_text(value)
+    assert len(text) <= 256
+    assert "\0" not in text
+    text.encode()
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        ("web", "web"),
+        (3, "3"),
+        ("x" * 256, "x" * 256),
+        ("x" * 257, "x" * 255 + "…"),
+        ("a\0b", "a\N{REPLACEMENT CHARACTER}b"),
+    ],
+)
+def test_label_texts(value: object, text: str) -> None:
+    assert label_text(value) == text
+
+
+def test_a_value_without_a_text_gets_a_placeholder(faults: list[tuple[str, Exception]]) -> None:
+    assert label_text(Unprintable()) == "<unprintable>"
+    assert [site for site, _ in faults] == ["metrics.label"]
+
+
+def test_a_family_tells_its_shape(engine: Engine) -> None:
+    described: Any = re.escape("<Family counter orders{channel}>")
+    assert re.fullmatch(described, repr(Family(ORDERS, engine=engine)))
