@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator
 
     from obskit.testing import Observed
 
 
 @pytest.fixture
-def observed() -> "Iterator[Observed]":
+def observed() -> "Generator[Observed]":
     """Everything obskit emits during the test; see `obskit.testing.Observed`.
 
     Metrics, logs and spans go to this test alone. At its end no operation may be in flight, and

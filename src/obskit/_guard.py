@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator
 
 SECONDS_BETWEEN_LINES = 60.0
 """At most one log line per site and this many seconds."""
@@ -54,7 +54,7 @@ class Guard:
             self._inside.reporting = False
 
     @contextmanager
-    def recording(self) -> "Iterator[list[tuple[str, Exception]]]":
+    def recording(self) -> "Generator[list[tuple[str, Exception]]]":
         """Also keep the faults themselves while the block runs: for test suites."""
         faults: list[tuple[str, Exception]] = []
         self._recordings.append(faults)

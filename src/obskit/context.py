@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from obskit._guard import guard
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator
 
 CORRELATION_ID = "correlation_id"
 """The key under which a unit's fields hold its correlation id."""
@@ -83,7 +83,7 @@ def bind(**fields: Any) -> None:
 
 
 @contextmanager
-def bound(**fields: Any) -> "Iterator[None]":
+def bound(**fields: Any) -> "Generator[None]":
     """Add log fields to every line inside the block, tasks and threads started there included.
 
     Args:
@@ -96,7 +96,7 @@ def bound(**fields: Any) -> "Iterator[None]":
 
 
 @contextmanager
-def entered(context: Context) -> "Iterator[None]":
+def entered(context: Context) -> "Generator[None]":
     """Make a record the current one for the block.
 
     The outer record comes back only where it was left: a block that ends in another context (a

@@ -4,6 +4,7 @@ import asyncio
 import contextvars
 import functools
 import inspect
+from collections.abc import Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -22,7 +23,7 @@ from obskit.runtime import active_runtime
 from obskit.tracing import read_trace_headers, swap_trace_context, write_trace_headers
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
+    from collections.abc import Callable, Generator, Iterable, MutableMapping
 
     Headers = Mapping[str, str] | Iterable[tuple[str | bytes, str | bytes]]
 
@@ -49,7 +50,7 @@ def inject(headers: M) -> M:
 
 
 @contextmanager
-def extract(headers: "Headers") -> "Iterator[str]":
+def extract(headers: "Headers") -> "Generator[str]":
     """Continue the work that incoming headers speak of, while the block runs.
 
     Args:
@@ -83,7 +84,7 @@ def read_correlation_id(headers: "Mapping[str, str]") -> str | None:
 
 def lower_headers(headers: "Headers") -> dict[str, str]:
     """Return headers as a dict of lower-case names; the first of several values counts."""
-    pairs = headers.items() if hasattr(headers, "items") else headers
+    pairs = headers.items() if isinstance(headers, Mapping) else headers
     lowered: dict[str, str] = {}
     for name, value in pairs:
         lowered.setdefault(_text(name).lower(), _text(value))

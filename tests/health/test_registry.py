@@ -199,7 +199,7 @@ def seen_threads() -> Iterator[set[str]]:
     try:
         yield names
     finally:
-        threading.setprofile(None)  # type: ignore[arg-type]  # typeshed: None ends it
+        threading.setprofile(None)
 
 
 def test_the_same_name_twice_is_refused_until_the_first_is_removed() -> None:

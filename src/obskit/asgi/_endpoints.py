@@ -69,7 +69,7 @@ def health_app(registry: HealthRegistry) -> "Application":
     if not isinstance(registry, HealthRegistry):
         raise DeclarationError(f"health_app takes a HealthRegistry, not {registry!r}")
 
-    async def respond(headers: dict[str, str], scope: "Scope") -> tuple[int, "Headers", bytes]:
+    async def respond(_: dict[str, str], scope: "Scope") -> tuple[int, "Headers", bytes]:
         probe = _PROBES.get(path_of(scope))
         if probe is None:
             return 404, _TEXT, b"not found\n"
@@ -112,7 +112,7 @@ HEALTH_PATHS = tuple(_PROBES)
 def _endpoint(respond: "Respond") -> "Application":
     """Make an application of a function from request headers and scope to a response."""
 
-    async def application(scope: "Scope", receive: "Receive", send: "Send") -> None:
+    async def application(scope: "Scope", _: "Receive", send: "Send") -> None:
         if scope["type"] != "http":
             return
         method = scope.get("method")

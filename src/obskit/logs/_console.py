@@ -10,7 +10,9 @@ if TYPE_CHECKING:
 _HIDDEN = ("service", "environment", "version", "trace_id", "span_id")
 """Fields that are the same on every line of a terminal session, or mean nothing to the eye."""
 
-_renderer = structlog.dev.ConsoleRenderer(colors=True, exception_formatter=structlog.dev.plain_traceback)
+_renderer = structlog.dev.ConsoleRenderer(
+    colors=True, exception_formatter=structlog.dev.plain_traceback
+)
 
 
 def render_console(entry: "Mapping[str, Any]") -> bytes:

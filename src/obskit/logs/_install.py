@@ -20,7 +20,12 @@ if TYPE_CHECKING:
 
     from obskit.logs._pipeline import LogPipeline
 
-_RECORD_FIELDS = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "color_message"}
+_RECORD_FIELDS = frozenset(vars(logging.makeLogRecord({}))) | {
+    "message",
+    "asctime",
+    "taskName",
+    "color_message",
+}
 """What every record has: the rest was given by the caller as ``extra``."""
 
 
@@ -50,7 +55,9 @@ def interpolated(event: Any, arguments: tuple[Any, ...]) -> Any:
     if not arguments:
         return event
     try:
-        return event % (arguments[0] if len(arguments) == 1 and isinstance(arguments[0], dict) else arguments)
+        return event % (
+            arguments[0] if len(arguments) == 1 and isinstance(arguments[0], dict) else arguments
+        )
     except Exception as error:
         guard.report("logs.arguments", error)
         return event
@@ -135,7 +142,9 @@ class _Logger(structlog.make_filtering_bound_logger(logging.NOTSET)):  # type: i
 
 def level_name(number: int) -> str:
     """Return the level of ours that a standard library level number falls into."""
-    return max((name for name in LEVELS if LEVELS[name] <= number), key=LEVELS.__getitem__, default="debug")
+    return max(
+        (name for name in LEVELS if LEVELS[name] <= number), key=LEVELS.__getitem__, default="debug"
+    )
 
 
 class RecordHandler(logging.Handler):
@@ -151,9 +160,11 @@ class RecordHandler(logging.Handler):
 
     def handle(self, record: logging.LogRecord) -> bool:
         """Write a record without the handler's lock: lines are written in one piece anyway."""
-        kept = self.filter(record)
+        kept: bool | logging.LogRecord = self.filter(record)
+        if isinstance(kept, logging.LogRecord):  # a filter may give another record
+            record = kept
         if kept:
-            self.emit(kept if isinstance(kept, logging.LogRecord) else record)
+            self.emit(record)
         return bool(kept)
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -196,7 +207,9 @@ class Installation:
         with_structlog: Whether structlog has been configured.
     """
 
-    def __init__(self, pipeline: "LogPipeline", *, standard_library: bool, with_structlog: bool) -> None:
+    def __init__(
+        self, pipeline: "LogPipeline", *, standard_library: bool, with_structlog: bool
+    ) -> None:
         self._before = _Active.pipeline
         self._handler = RecordHandler(pipeline) if standard_library else None
         self._root_level = logging.root.level

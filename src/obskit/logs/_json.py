@@ -18,7 +18,11 @@ MAXIMUM_TEXT = 16_384
 
 UNPRINTABLE = "<unprintable>"
 
-_LINE_SEPARATORS = ((b"\xe2\x80\xa8", b"\\u2028"), (b"\xe2\x80\xa9", b"\\u2029"), (b"\xc2\x85", b"\\u0085"))
+_LINE_SEPARATORS = (
+    (b"\xe2\x80\xa8", b"\\u2028"),
+    (b"\xe2\x80\xa9", b"\\u2029"),
+    (b"\xc2\x85", b"\\u0085"),
+)
 """Characters that JSON may hold bare but that some readers take for the end of a line."""
 
 

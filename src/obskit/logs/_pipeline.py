@@ -10,6 +10,7 @@ from obskit.context import CORRELATION_ID, current_context, unit_correlation_id
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from types import FrameType
 
     from obskit.clock import Clock
 
@@ -19,7 +20,18 @@ LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40, "critical": 50}
 MAXIMUM_TRACEBACK = 16_384
 """Characters of a traceback that are kept: the end, which names the fault."""
 
-RESERVED = ("timestamp", "level", "event", "logger", "service", "environment", "version", CORRELATION_ID, "trace_id", "span_id")
+RESERVED = (
+    "timestamp",
+    "level",
+    "event",
+    "logger",
+    "service",
+    "environment",
+    "version",
+    CORRELATION_ID,
+    "trace_id",
+    "span_id",
+)
 """Fields whose meaning is fixed: a field of the same name given by a caller gets a ``_`` behind."""
 
 
@@ -122,6 +134,16 @@ class LogPipeline:
 
 
 def traceback_text(error: BaseException) -> str:
-    """Return an exception with its traceback, without local variables, bounded from the front."""
-    text = "".join(traceback.format_exception(error)).rstrip()
+    """Return an exception with its traceback, without local variables, bounded from the front.
+
+    It begins in the host's code: frames of obskit's wrappers in front of that say nothing.
+    """
+    frames = error.__traceback__
+    while frames is not None and _is_ours(frames.tb_frame):
+        frames = frames.tb_next
+    text = "".join(traceback.format_exception(type(error), error, frames)).rstrip()
     return text if len(text) <= MAXIMUM_TRACEBACK else "…" + text[-MAXIMUM_TRACEBACK:]
+
+
+def _is_ours(frame: "FrameType") -> bool:
+    return str(frame.f_globals.get("__name__", "")).startswith("obskit.")

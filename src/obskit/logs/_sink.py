@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 class _WriteLock:
-    """Keeps the lines of threads apart; made anew in a forked child, where no other thread lives."""
+    """Keeps the lines of threads apart; made anew in a forked child."""
 
     def __init__(self) -> None:
         self.renew()

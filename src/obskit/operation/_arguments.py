@@ -30,7 +30,7 @@ def arg(path: str) -> Any:
     Raises:
         DeclarationError: If the path is empty or has an empty part.
     """
-    if not isinstance(path, str) or not all(part.isidentifier() for part in path.split(".")):
+    if not all(part.isidentifier() for part in str(path).split(".")):
         raise DeclarationError(f"arg({path!r}): give a parameter's name, or 'parameter.attribute'")
     return Argument(path)
 

@@ -1,7 +1,7 @@
 """The gauges of what is running now, read from the set of operations in flight."""
 
 from collections import Counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from prometheus_client.metrics_core import GaugeMetricFamily
 
@@ -61,5 +61,3 @@ class InProgress:
         return GaugeMetricFamily(
             self._store.prefixed(self._spec.name), self._spec.help, labels=self._spec.labels
         )
-
-

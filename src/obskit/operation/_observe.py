@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from obskit.errors import DeclarationError
 from obskit.operation._arguments import refuse_arguments
-from obskit.operation._names import DEFAULT_NAMES, MetricNames, Outcome
+from obskit.operation._names import DEFAULT_NAMES, MetricNames
 from obskit.operation._spec import OperationSpec
 from obskit.operation._wrap import CallStarter, Starter, wrap
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from types import TracebackType
 
+    from obskit.operation._names import Outcome
     from obskit.operation._operation import Operation
 
 _UNNAMED = "unnamed"

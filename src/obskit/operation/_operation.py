@@ -126,7 +126,9 @@ class Operation:
         """
         room = MAXIMUM_ATTRIBUTES - len(self.attributes)
         if len(attributes) > room:
-            guard.report("operation.set", OverflowError(f"more than {MAXIMUM_ATTRIBUTES} attributes"))
+            guard.report(
+                "operation.set", OverflowError(f"more than {MAXIMUM_ATTRIBUTES} attributes")
+            )
             attributes = dict(list(attributes.items())[: max(room, 0)])
         self.attributes.update(attributes)
 
@@ -137,9 +139,10 @@ class Operation:
             name: What happened.
             **attributes: Names and values of any kind.
         """
+        if len(self.events) >= MAXIMUM_ATTRIBUTES:
+            guard.report("operation.event", OverflowError(f"more than {MAXIMUM_ATTRIBUTES} events"))
+            return
         try:
-            if len(self.events) >= MAXIMUM_ATTRIBUTES:
-                raise OverflowError(f"more than {MAXIMUM_ATTRIBUTES} events")
             self.events.append((name, attributes))
             if self.span is not None and self.span.is_recording():
                 self.span.add_event(name, span_attributes(attributes))

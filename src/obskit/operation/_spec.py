@@ -10,17 +10,19 @@ from obskit._guard import guard
 from obskit.errors import DeclarationError
 from obskit.metrics import label_text
 from obskit.operation._in_progress import InProgress
-from obskit.operation._names import DEFAULT_NAMES, MetricNames, Outcome
+from obskit.operation._names import DEFAULT_NAMES, MetricNames
 from obskit.operation._operation import Operation
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from obskit.metrics import CounterCell, HistogramCell
+    from obskit.operation._names import Outcome
     from obskit.runtime import Runtime
 
 MAXIMUM_ERROR_TYPES = 50
 """Classes of errors that one operation tells apart in metrics; further ones are ``other``."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OperationSpec:
@@ -160,7 +162,7 @@ class SpecInstrument:
             names.outcome: names.outcomes[operation.outcome],
             names.error_type: error_type,
         }
-        return tuple(  # type: ignore[return-value] # the families' kinds say which cells they make
+        return tuple(
             family.cell(
                 (*(values[name] for name in family.spec.labels), *own.values()),
                 (*family.spec.labels, *self._label_names),
@@ -189,7 +191,7 @@ class SpecInstrument:
         }
         failed = operation.outcome == "error"
         if self._is_slow(operation):
-            fields["slow_threshold_ms"] = self._spec.slow * 1000  # type: ignore[operator] # is slow
+            fields["slow_threshold_ms"] = (self._spec.slow or 0.0) * 1000
         if not failed:
             self.runtime.log("warning", "operation slow", self.logger, fields)
             return
@@ -198,5 +200,3 @@ class SpecInstrument:
             if operation.is_reported(operation.error):
                 return
         self.runtime.log("error", "operation failed", self.logger, fields, operation.error)
-
-

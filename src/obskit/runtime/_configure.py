@@ -9,7 +9,7 @@ from obskit.runtime._runtime import Backends, Runtime
 from obskit.settings import Settings, load_settings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator
     from os import PathLike
 
 _UNCONFIGURED = Runtime(Settings())
@@ -77,7 +77,7 @@ def shutdown() -> None:
 
 
 @contextmanager
-def redirected(backends: Backends) -> "Iterator[Runtime]":
+def redirected(backends: Backends) -> "Generator[Runtime]":
     """Send all signals elsewhere while the block runs, whatever is configured inside it.
 
     Args:

@@ -1,6 +1,5 @@
 """One configuration at work."""
 
-import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
@@ -171,7 +170,5 @@ class Runtime:
 
 
 def _standard_output(settings: "Settings") -> "Callable[[Mapping[str, Any]], None]":
-    console = settings.log_format == "console" or (
-        settings.log_format == "auto" and is_terminal()
-    )
+    console = settings.log_format == "console" or (settings.log_format == "auto" and is_terminal())
     return StandardOutput(render_console if console else render_json).deliver

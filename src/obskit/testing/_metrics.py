@@ -53,7 +53,7 @@ class Metrics:
     def changes(self) -> "list[str]":
         """Return each sample that has changed, as ``name{labels} +difference``."""
         return [
-            f"{name}{{{', '.join(f'{key}={value!r}' for key, value in sorted(labels))}}} {change:+g}"
+            f"{name}{{{', '.join(f'{key}={text!r}' for key, text in sorted(labels))}}} {change:+g}"
             for name, labels, change in self.moved()
         ]
 
@@ -85,6 +85,4 @@ def _each(registry: "CollectorRegistry") -> "Iterator[tuple[str, Labels, float]]
 
 def _total(samples: "Samples", name: str, labels: dict[str, str]) -> float:
     wanted = {(key, str(value)) for key, value in labels.items()}
-    return sum(
-        value for (known, has), value in samples.items() if known == name and wanted <= has
-    )
+    return sum(value for (known, has), value in samples.items() if known == name and wanted <= has)

@@ -17,7 +17,7 @@ from obskit.testing._operations import Log, Operations
 from obskit.testing._spans import Spans
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, MutableMapping
+    from collections.abc import Generator, MutableMapping
 
 
 class Observed:
@@ -78,7 +78,7 @@ class Observed:
 
 
 @contextmanager
-def observing(clock: Clock | None = None) -> "Iterator[Observed]":
+def observing(clock: Clock | None = None) -> "Generator[Observed]":
     """Record everything obskit emits while the block runs, from all threads.
 
     Settings stay as they are configured, and may be changed inside; only where the signals go is
@@ -106,7 +106,7 @@ def observing(clock: Clock | None = None) -> "Iterator[Observed]":
 
 
 @contextmanager
-def _host_events(logs: Logs) -> "Iterator[None]":
+def _host_events(logs: Logs) -> "Generator[None]":
     """Also take the events of loggers that are cached with a configuration of the host's own."""
     if not structlog.is_configured() or is_ours():
         yield

@@ -23,9 +23,7 @@ def write_trace_headers(headers: "MutableMapping[str, str]") -> None:
         propagator.inject(headers)
 
 
-def read_trace_headers(
-    headers: "Mapping[str, str]", context: "Context | None" = None
-) -> "Context":
+def read_trace_headers(headers: "Mapping[str, str]", context: "Context | None" = None) -> "Context":
     """Read a remote parent and its baggage onto a context.
 
     Args:

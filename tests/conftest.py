@@ -1,0 +1,28 @@
+"""What every test here starts from: nothing configured, nothing left over."""
+
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+
+import obskit
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    """Run async tests under asyncio unless a test asks for another event loop."""
+    return "asyncio"
+
+
+@pytest.fixture(autouse=True)
+def _unconfigured(monkeypatch: pytest.MonkeyPatch) -> "Generator[None]":
+    """Leave no configuration behind, and take none from the environment."""
+
+    for name in os.environ:
+        if name.startswith(("OBSKIT_", "OTEL_")):
+            monkeypatch.delenv(name)
+    yield
+    obskit.shutdown()
