@@ -81,7 +81,7 @@ def set_up_tracing(
     """
     wanted = settings.tracing
     if processor is not None:
-        return Tracing(_new_provider(settings, processor), owned=True)
+        return Tracing(_new_provider(settings, processor), owned=False)
     if not isinstance(wanted, str):
         return Tracing(wanted, owned=False)
     if wanted == "off":

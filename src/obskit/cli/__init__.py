@@ -1,0 +1,5 @@
+"""The command ``obskit``."""
+
+from obskit.cli._main import main
+
+__all__ = ["main"]
