@@ -2,7 +2,7 @@
 
 import argparse
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from obskit._version import __version__
 from obskit.errors import MissingExtraError, ObskitError
@@ -34,10 +34,16 @@ def main(arguments: "Sequence[str] | None" = None) -> int:
         return 1
 
 
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        """Print the line and exit with 2."""
+        self.exit(2, f"{self.prog}: {message} (see {self.prog} --help)\n")
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="obskit", description="Instrumentation for Python services."
-    )
+    parser = _Parser(prog="obskit", description="Instrumentation for Python services.")
     parser.add_argument("--version", action="version", version=f"obskit {__version__}")
     commands = parser.add_subparsers(dest="command", required=True)
     demo = commands.add_parser(

@@ -86,7 +86,10 @@ def serve(port: int) -> int:
     Raises:
         OSError: If the port cannot be had.
     """
-    with listen(port) as listener, obskit.configure(service="demo-orders", environment="demo"):
+    with (
+        listen(port) as listener,
+        obskit.configure(service="demo-orders", version=obskit.__version__, environment="demo"),
+    ):
         base = f"http://{HOST}:{listener.getsockname()[1]}"
         obskit.get_logger("demo").info(
             "serving until Ctrl-C",

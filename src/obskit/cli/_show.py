@@ -59,7 +59,7 @@ def show(document: "Document") -> None:
 def _table(console: Console, *headings: str) -> Table:
     table = Table(box=SIMPLE_HEAD if console.is_terminal else None, pad_edge=False)
     for heading in headings:
-        table.add_column(heading, overflow="fold")
+        table.add_column(heading, overflow="fold", no_wrap=heading == "name")
     return table
 
 
