@@ -1,6 +1,5 @@
 """Settings files: found when named, understood or refused by name."""
 
-import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -111,21 +110,11 @@ def a_loop(directory: Path) -> Path:
     return directory / "loop.yaml"
 
 
-def forbidden(directory: Path) -> Path:
-    path = write(directory / "forbidden.yaml", "service: orders")
-    path.chmod(0)
-    if os.access(path, os.R_OK):
-        pytest.skip("this user may read everything")
-    return path
-
-
 def impossible(directory: Path) -> Path:
     return directory / "nul\0.yaml"
 
 
-@pytest.mark.parametrize(
-    "make", [missing, a_directory, below_a_file, a_loop, forbidden, impossible]
-)
+@pytest.mark.parametrize("make", [missing, a_directory, below_a_file, a_loop, impossible])
 def test_unreadable(make: Any, tmp_path: Path) -> None:
     """A file that cannot be read is refused with its path, the reason and the remedy."""
     path = make(tmp_path)
