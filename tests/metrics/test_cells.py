@@ -6,7 +6,6 @@ import pytest
 
 from obskit.clock import ManualClock
 from obskit.metrics import CounterCell, Engine, GaugeCell, HistogramCell, MetricSpec
-from obskit.metrics._cells import Cell
 
 HISTOGRAM = MetricSpec("histogram", "seconds", "", buckets=(0.1, 1.0))
 
@@ -63,8 +62,3 @@ def test_a_gauge_moves_and_stands(engine: Engine) -> None:
 def test_a_cell_knows_when_it_began(engine: Engine, clock: ManualClock) -> None:
     clock.advance(10)
     assert CounterCell(MetricSpec("counter", "a", ""), engine).created == clock.time()
-
-
-def test_a_cell_of_no_kind_has_no_samples(engine: Engine) -> None:
-    with pytest.raises(NotImplementedError):
-        Cell(HISTOGRAM, engine).samples()

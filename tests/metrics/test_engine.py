@@ -3,6 +3,7 @@
 import gc
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -11,9 +12,10 @@ from typing import Any
 import pytest
 
 from obskit.clock import ManualClock
-from obskit.metrics import CounterCell, Engine, MetricSpec
+from obskit.metrics import Counter, CounterCell, Engine, Histogram, HistogramCell, MetricSpec
 from obskit.metrics import _engine as engine_module
-from obskit.metrics._engine import BATCH, CAPACITY
+from obskit.metrics import _family as family_module
+from obskit.metrics._engine import BATCH
 
 
 class Finalised:
@@ -170,7 +172,7 @@ def test_eight_threads_lose_nothing(engine: Engine) -> None:
 
     def work() -> None:
         started.wait(10)
-        for _ in range(5_000):
+        for _ in range(50_000):
             cell.inc()
             cell.inc(2)
 
@@ -179,20 +181,33 @@ def test_eight_threads_lose_nothing(engine: Engine) -> None:
         thread.start()
     for thread in threads:
         thread.join(60)
-    assert cell.value == 8 * 5_000 * 3
+    assert cell.value == 8 * 50_000 * 3
     assert engine.dropped_observations["overflow"] == 0
 
 
-def test_a_full_buffer_drops_and_counts(engine: Engine) -> None:
+def test_a_full_buffer_drops_and_counts(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine_module, "CAPACITY", 2_000)
+    monkeypatch.setattr(engine_module, "CROWDED", 1_500)
     end = held_by_another_thread(engine)
     cell = counter(engine)
-    for _ in range(CAPACITY + 7):
+    for _ in range(2_000):
         cell.inc()
-    engine.record(cell.fold, 1)
-    assert len(engine.pending) == CAPACITY
+    spec = MetricSpec("histogram", "seconds", "", ("route",))
+    monkeypatch.setattr(family_module, "default_engine", engine)
+    dropped: list[Callable[[], None]] = [
+        cell.inc,
+        lambda: cell.count(2),
+        lambda: HistogramCell(spec, engine).observe(1),
+        lambda: HistogramCell(spec, engine).observe_duration(1),
+        Counter("orders", "", registry=None).inc,
+        lambda: Histogram("seconds", "", registry=None).observe(1),
+    ]
+    for record in dropped:
+        record()
+    assert len(engine.pending) == 2_000
     end()
-    assert cell.value == CAPACITY
-    assert engine.dropped_observations == {"overflow": 8, "refused": 0}
+    assert cell.value == 2_000
+    assert engine.dropped_observations == {"overflow": len(dropped), "refused": 0}
 
 
 def test_a_reader_waits_for_a_fold_elsewhere_only_so_long(
@@ -261,6 +276,7 @@ def test_a_child_forked_while_threads_record_counts_on(engine: Engine) -> None:
     stop = threading.Event()
 
     def record() -> None:
+        sys.settrace(None)  # a tracer's own lock, held at the fork, is not the subject
         while not stop.is_set():
             cell.inc()
 

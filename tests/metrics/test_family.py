@@ -39,8 +39,9 @@ def test_the_same_values_are_the_same_series(engine: Engine) -> None:
 
 
 def test_a_family_without_labels_shows_its_series_at_once(engine: Engine) -> None:
-    family = Family(MetricSpec("gauge", "level", ""), engine=engine)
+    family = Family(MetricSpec("gauge", "level", ""), max_series=0, engine=engine)
     assert totals(family) == {(): 0.0}
+    assert engine.dropped_series == {}
 
 
 def test_a_family_may_hold_series_with_further_labels(

@@ -6,6 +6,7 @@ engine calls later. Only the thread that folds changes a cell, so they need no l
 """
 
 import math
+from abc import ABC, abstractmethod
 from bisect import bisect_left
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -46,7 +47,7 @@ class CellSample(NamedTuple):
     exemplar: Exemplar | None = None
 
 
-class Cell:
+class Cell(ABC):
     """What every series has.
 
     Args:
@@ -68,9 +69,14 @@ class Cell:
         self.created = engine.clock.time()
         self.handle: object = None
 
+    @property
+    @abstractmethod
+    def value(self) -> float:
+        """Its number, everything recorded so far included."""
+
+    @abstractmethod
     def samples(self) -> "Sequence[CellSample]":
         """Its lines, in prometheus_client's order; drain the engine first."""
-        raise NotImplementedError
 
     def _created_samples(self) -> "Sequence[CellSample]":
         if prometheus_metrics._use_created:  # the switch that prometheus_client's users know

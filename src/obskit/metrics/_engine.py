@@ -8,6 +8,7 @@ the middle of anything cannot deadlock, and memory does not grow with the number
 
 import os
 import threading
+import time
 from typing import TYPE_CHECKING, Any, Protocol
 from weakref import WeakSet
 
@@ -22,6 +23,9 @@ BATCH = 512
 
 CAPACITY = 65_536
 """Observations that wait at most; further ones are dropped and counted."""
+
+CROWDED = CAPACITY // 4
+"""Observations that wait before those who add more let a folding thread run first."""
 
 DRAIN_SECONDS = 1.0
 """How long a reader waits for a fold in another thread."""
@@ -72,6 +76,9 @@ class Engine:
     def make_room(self) -> bool:
         """Fold one batch if nobody else is folding.
 
+        Someone who is may not have the processor: when many observations wait, this thread then
+        yields it once, so that threads in tight loops do not overflow the buffer.
+
         Returns:
             Whether there is room for an observation; if not, its loss has been counted.
         """
@@ -81,6 +88,8 @@ class Engine:
                 self._fold(batches=1)
             finally:
                 lock.release()
+        elif CROWDED <= len(self.pending) < CAPACITY:
+            time.sleep(0)
         if len(self.pending) < CAPACITY:
             return True
         self.dropped_observations["overflow"] += 1
@@ -142,7 +151,7 @@ class Engine:
         finally:
             self.pending[:0] = entries  # none, unless an interrupt such as Ctrl-C ended the loop
 
-    def _start_afresh(self) -> None:
+    def _start_afresh(self) -> None:  # pragma: no cover - runs in children only, out of its sight
         """Begin, in a forked child: what the parent has pending, the parent folds."""
         self._folding = False
         self._patience = DRAIN_SECONDS
@@ -153,7 +162,7 @@ class Engine:
 _engines: "WeakSet[Engine]" = WeakSet()
 
 
-def _start_afresh_in_child() -> None:
+def _start_afresh_in_child() -> None:  # pragma: no cover - the same
     for engine in _engines:
         engine._start_afresh()
 
