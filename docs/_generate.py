@@ -1,0 +1,188 @@
+"""Write the reference pages that follow from the code; mkdocs runs this at every build."""  # noqa: INP001 - a script beside the pages
+
+import io
+from contextlib import redirect_stdout, suppress
+from typing import TYPE_CHECKING, Any
+
+import mkdocs_gen_files
+
+import obskit
+from obskit.cli import main
+from obskit.instruments import DEFAULT_HTTP_NAMES, HttpInstrument, HttpRequest
+from obskit.logs._pipeline import RESERVED
+from obskit.metrics import InternalMetrics
+from obskit.operation import DEFAULT_NAMES
+from obskit.runtime import active_runtime
+from obskit.settings import describe_settings
+from obskit.testing import observing
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from obskit.metrics import MetricSpec
+
+FIXED_FIELDS = {
+    "timestamp": "When the line was written: UTC, RFC 3339 with microseconds.",
+    "level": "`debug`, `info`, `warning`, `error` or `critical`.",
+    "event": "What happened: the message.",
+    "logger": "Who says so.",
+    "service": "The setting `service`.",
+    "environment": "The setting `environment`; left out while it is empty.",
+    "version": "The setting `version`; left out while it is empty.",
+    "correlation_id": "The id of the unit of work; left out outside of any.",
+    "trace_id": "The current trace, 32 hexadecimal digits; left out without a span.",
+    "span_id": "The current span, 16 hexadecimal digits; left out without a span.",
+}
+
+
+def table(head: tuple[str, ...], rows: "Iterable[tuple[str, ...]]") -> str:
+    """Write a Markdown table."""
+    lines = [head, tuple("---" for _ in head), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
+
+
+def code(text: str) -> str:
+    """Write text as code in a table's cell."""
+    return f"`{text}`" if text else ""
+
+
+def settings_page() -> "Iterator[str]":
+    """Every setting: from the fields of `Settings`."""
+    yield "# Settings\n"
+    yield (
+        "Every setting of `obskit.configure`. Where values come from, and which wins, is told in "
+        "[Configure](../how-to/configuration.md).\n"
+    )
+    for setting in describe_settings():
+        variables = ", ".join(map(code, setting.variables)) or "none: a keyword only"
+        yield f"## `{setting.name}`\n"
+        yield f"{setting.text}\n"
+        yield table(
+            ("Type", "Default", "Environment"),
+            [(code(setting.type), code(setting.default), variables)],
+        )
+
+
+def metrics_page() -> "Iterator[str]":
+    """Every family that obskit declares by itself: from their specifications."""
+    yield "# Metrics\n"
+    yield (
+        "The families that obskit declares by itself, under their default names. The setting "
+        "`namespace` puts a prefix in front of those of operations and HTTP requests.\n"
+    )
+    names = DEFAULT_NAMES
+    yield "## Operations\n"
+    yield families((names.total_spec(), names.duration_spec(), names.in_progress_spec()))
+    yield (
+        "The counter and the histogram also carry the labels that the operation declares. "
+        "Other names: [Choose metric names](../how-to/metric-names.md).\n"
+    )
+    yield "## HTTP requests\n"
+    yield families(DEFAULT_HTTP_NAMES.specs())
+    yield "Other names: [Instrument an ASGI application](../how-to/asgi.md#other-metric-names).\n"
+    yield "## obskit itself\n"
+    yield table(
+        ("Name", "Type", "Help"),
+        [
+            (code(metric.name + "_total"), metric.type, metric.documentation)
+            for metric in InternalMetrics().collect()
+        ],
+    )
+    yield (
+        "Their label is `site`, `reason` and `family`. Alert when "
+        "`obskit_internal_errors_total` grows: it is a fault of obskit's, never of yours.\n"
+    )
+
+
+def families(specs: "Iterable[MetricSpec]") -> str:
+    """Write families as a table, and the buckets of histograms."""
+    return table(
+        ("Name", "Type", "Labels", "Help", "Buckets"),
+        [
+            (
+                code(spec.name + "_total" * (spec.kind == "counter")),
+                spec.kind,
+                ", ".join(map(code, spec.labels)),
+                spec.help,
+                ", ".join(f"{bound:g}" for bound in spec.buckets),
+            )
+            for spec in specs
+        ],
+    )
+
+
+def log_fields_page() -> "Iterator[str]":
+    """The fixed fields, and those of obskit's own lines: as real lines have them."""
+    yield "# Log fields\n"
+    yield "## On every line\n"
+    yield table(("Field", "Meaning"), [(code(name), FIXED_FIELDS[name]) for name in RESERVED])
+    yield (
+        "Their meaning is fixed: a field of the same name that you give becomes `name_`. Then "
+        "come the bound fields and the fields of the line itself, and last `exception`, the "
+        "traceback, where the line is about one.\n"
+    )
+    yield "## On obskit's own lines\n"
+    rows = [
+        (
+            code(line["event"]),
+            code(line["level"]),
+            ", ".join(code(name) for name in line if name not in RESERVED),
+        )
+        for line in sample_lines()
+    ]
+    yield table(("Event", "Level", "Fields"), rows)
+    yield (
+        "An operation's lines also carry its labels and attributes, and their logger is the "
+        "module that declares it. `http request` comes from the logger `obskit.access`; it is at "
+        "level `error` when the request has failed, and then has `error_type`, too. Changes of "
+        "health checks come from `obskit.health` with the fields `check`, `status`, `previous`, "
+        "`code` and `error_type`. Faults of obskit's own come from `obskit.internal`.\n"
+    )
+
+
+def sample_lines() -> "list[dict[str, Any]]":
+    """Provoke each of obskit's own lines."""
+    with observing() as observed:
+        with suppress(ZeroDivisionError), obskit.observe("work"):
+            raise ZeroDivisionError
+        with obskit.observe("work", slow=0.0):
+            pass
+        request = HttpRequest(
+            HttpInstrument(active_runtime()),
+            method="GET",
+            path="/",
+            correlation_id="1",
+            headers={},
+            find_route=lambda: "/",
+        )
+        request.begin()
+        request.status = 200
+        request.answered()
+        return observed.logs.all()
+
+
+def command_line_page() -> "Iterator[str]":
+    """The commands, as they describe themselves."""
+    yield "# Command line\n"
+    for arguments in (["--help"], ["demo", "--help"]):
+        text = io.StringIO()
+        with redirect_stdout(text), suppress(SystemExit):
+            main(arguments)
+        yield f"## `obskit {' '.join(arguments[:-1])}`".replace(" `", "`") + "\n"
+        yield f"```text\n{text.getvalue()}```\n"
+    yield (
+        "The exit code is 0 when it worked, 1 when it did not, 2 when the arguments are wrong. "
+        "What the demo shows: [Run the demo](../how-to/demo.md).\n"
+    )
+
+
+PAGES: "dict[str, Callable[[], Iterator[str]]]" = {
+    "settings": settings_page,
+    "metrics": metrics_page,
+    "log-fields": log_fields_page,
+    "command-line": command_line_page,
+}
+
+for page, write in PAGES.items():
+    with mkdocs_gen_files.open(f"reference/{page}.md", "w") as file:
+        file.write("\n".join(write()))
