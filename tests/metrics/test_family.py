@@ -11,7 +11,16 @@ from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry, generate_latest
 
 from obskit.errors import InvalidNameError, LabelError
-from obskit.metrics import OVERFLOW, Counter, Engine, Family, MetricSpec, declare, label_text
+from obskit.metrics import (
+    OVERFLOW,
+    Counter,
+    Engine,
+    Family,
+    Gauge,
+    MetricSpec,
+    declare,
+    label_text,
+)
 
 ORDERS = MetricSpec("counter", "orders", "Orders placed.", ("channel",))
 
@@ -38,10 +47,22 @@ def test_the_same_values_are_the_same_series(engine: Engine) -> None:
     assert family.cell(("web",)) is not family.cell(("app",))
 
 
-def test_a_family_without_labels_shows_its_series_at_once(engine: Engine) -> None:
+def test_a_family_shows_no_series_that_nobody_has_asked_for(engine: Engine) -> None:
+    family = Family(MetricSpec("gauge", "level", ""), engine=engine)
+    family.cell(("cold",), ("tier",)).set(1)
+    assert totals(family) == {("cold",): 1.0}
+
+
+def test_the_series_without_labels_is_not_subject_to_the_cap(engine: Engine) -> None:
     family = Family(MetricSpec("gauge", "level", ""), max_series=0, engine=engine)
+    family.cell(())
     assert totals(family) == {(): 0.0}
     assert engine.dropped_series == {}
+
+
+def test_a_metric_without_labels_is_0_rather_than_absent() -> None:
+    gauge = Gauge("level", "", registry=None)
+    assert totals(gauge.family) == {(): 0.0}
 
 
 def test_a_family_may_hold_series_with_further_labels(

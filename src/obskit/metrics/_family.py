@@ -60,8 +60,6 @@ class Family:
         self._series: dict[_Values, dict[_Values, Cell]] = {spec.labels: {}}
         self._overflow: dict[_Values, Cell] = {}
         self._warned = False
-        if not spec.labels:
-            self.cell(())
 
     def __repr__(self) -> str:
         return f"<Family {self.spec}>"
