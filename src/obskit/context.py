@@ -91,6 +91,8 @@ def bound(**fields: Any) -> "Generator[None]":
     """
     outer = current_context.get()
     inherited, operation = ({}, None) if outer is None else outer
+    if outer is not None and CORRELATION_ID not in fields:
+        unit_correlation_id(inherited)  # made now, so that inside and outside share it
     with entered(Context({**inherited, **_checked(inherited, fields)}, operation)):
         yield
 
@@ -113,12 +115,21 @@ def entered(context: Context) -> "Generator[None]":
 
 def _checked(known: dict[str, Any], added: dict[str, Any]) -> dict[str, Any]:
     """Return what may be added: a valid correlation id, and no more fields than the maximum."""
-    if CORRELATION_ID in added and not is_valid_correlation_id(str(added[CORRELATION_ID])):
-        added = {**added, CORRELATION_ID: new_correlation_id()}
-    room = MAXIMUM_FIELDS - len(known)
-    if len(added) <= room:
+    if CORRELATION_ID in added:
+        added = {**added, CORRELATION_ID: _usable_id(added[CORRELATION_ID])}
+    fresh = [name for name in added if name not in known and name != CORRELATION_ID]
+    excess = fresh[max(MAXIMUM_FIELDS - len(known), 0) :]
+    if not excess:
         return added
     guard.report("context.bind", OverflowError(f"more than {MAXIMUM_FIELDS} fields"))
-    kept = [name for name in added if name in known or name == CORRELATION_ID]
-    fresh = [name for name in added if name not in kept][: max(room, 0)]
-    return {name: added[name] for name in (*kept, *fresh)}
+    return {name: value for name, value in added.items() if name not in excess}
+
+
+def _usable_id(given: Any) -> str:
+    """Return an id that the program has given, as text; a new one if it breaks the rules."""
+    try:
+        text = "" if given is None else str(given)
+    except Exception as error:
+        guard.report("context.bind", error)
+        text = ""
+    return text if is_valid_correlation_id(text) else new_correlation_id()

@@ -12,7 +12,7 @@ They are raised while you configure, declare or decorate, never while your progr
     └── MissingExtraError (ImportError)      an optional dependency is not installed
 """
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -53,10 +53,13 @@ class UnknownSettingError(ConfigurationError):
 
         self.name = name
         self.source = source
-        names = sorted(known)
-        close = get_close_matches(name, names, n=1)
-        remedy = f"did you mean {close[0]!r}?" if close else f"known are: {', '.join(names)}"
+        self.known = sorted(known)
+        close = get_close_matches(name, self.known, n=1)
+        remedy = f"did you mean {close[0]!r}?" if close else f"known are: {', '.join(self.known)}"
         super().__init__(f"unknown setting {name!r} ({source}): {remedy}")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.name, self.source, self.known)
 
 
 class DeclarationError(ObskitError, ValueError):
@@ -89,3 +92,6 @@ class MissingExtraError(ObskitError, ImportError):
         super().__init__(
             f"{feature} needs the extra {extra!r}: pip install '{DISTRIBUTION}[{extra}]'"
         )
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.feature, self.extra)

@@ -6,7 +6,7 @@ import functools
 import inspect
 from collections.abc import Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from obskit.context import (
     CORRELATION_ID,
@@ -33,7 +33,15 @@ F = TypeVar("F", bound="Callable[..., Any]")
 M = TypeVar("M", bound="MutableMapping[str, str]")
 
 
-def inject(headers: M) -> M:
+@overload
+def inject(headers: dict[str, str]) -> dict[str, str]: ...
+
+
+@overload
+def inject(headers: M) -> M: ...
+
+
+def inject(headers: Any) -> Any:
     """Write the correlation id, the trace context and the baggage into outgoing headers.
 
     Args:
@@ -61,12 +69,15 @@ def extract(headers: "Headers") -> "Generator[str]":
     """
     lowered = lower_headers(headers)
     identifier = read_correlation_id(lowered) or new_correlation_id()
-    outer = swap_trace_context(read_trace_headers(lowered))
+    inner = read_trace_headers(lowered)
+    outer = swap_trace_context(inner)
     try:
         with entered(Context({CORRELATION_ID: identifier}, None)):
             yield identifier
     finally:
-        swap_trace_context(outer)
+        left = swap_trace_context(outer)
+        if left is not inner:  # the block ends in another context than it began in
+            swap_trace_context(left)
 
 
 def read_correlation_id(headers: "Mapping[str, str]") -> str | None:

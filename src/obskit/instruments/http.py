@@ -10,8 +10,8 @@ from obskit._guard import guard
 from obskit.context import CORRELATION_ID, Context
 from obskit.logs import LEVELS
 from obskit.metrics import DEFAULT_BUCKETS, MetricSpec
-from obskit.operation import InProgress, Operation, outcome_of
-from obskit.tracing import read_trace_headers
+from obskit.operation import InProgress, Operation, outcome_of, span_attributes
+from obskit.tracing import current_server_span, read_trace_headers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -141,6 +141,7 @@ class HttpRequest(Operation):
     __slots__ = (
         "_find_route",
         "_headers",
+        "_host_span",
         "client",
         "correlation_id",
         "disconnected",
@@ -171,6 +172,7 @@ class HttpRequest(Operation):
         self.response_bytes = 0
         self.disconnected = False
         self._headers = headers
+        self._host_span: Span | None = None
         self._find_route = find_route
 
     @property
@@ -219,6 +221,9 @@ class HttpRequest(Operation):
     def _begin_span(self, runtime: "Runtime") -> None:
         try:
             assert runtime.tracing is not None  # noqa: S101 - the caller has asked
+            self._host_span = current_server_span()
+            if self._host_span is not None:
+                return
             parent = read_trace_headers(self._headers, TraceContext())
             self.span = runtime.tracing.tracer.start_span(
                 self.method,
@@ -230,11 +235,20 @@ class HttpRequest(Operation):
         except Exception as error:
             guard.report("operation.span", error)
 
-    def _describe(self, span: "Span") -> None:
-        super()._describe(span)
-        span.set_attribute("http.route", self.labels["route"])
-        if self.status is not None:
-            span.set_attribute("http.response.status_code", self.status)
+    def _end_span(self) -> None:
+        """End the span; one that the framework has opened only gets the outcome, while it is open."""
+        if self._host_span is not None and self._host_span.is_recording():
+            self._host_span.set_attribute("obskit.outcome", self.outcome)
+            self._host_span.set_attributes(span_attributes(self.attributes))
+        super()._end_span()
+
+    def _span_values(self) -> dict[str, Any]:
+        """Return the span's attributes by the names of OpenTelemetry's semantic conventions."""
+        return {
+            **self.attributes,
+            "http.route": self.labels["route"],
+            "http.response.status_code": self.status,
+        }
 
 
 class HttpInstrument:
@@ -258,7 +272,7 @@ class HttpInstrument:
         *families, in_progress = names.specs()
         self._requests, *self._histograms = [runtime.store.family(spec) for spec in families]
         self._in_progress = names.in_progress
-        InProgress.of(runtime.store, in_progress)
+        self._running = InProgress.of(runtime.store, in_progress)
 
     def in_progress(self, operation: Operation) -> tuple[str, tuple[str, ...]]:
         """Return the gauge and the label values that a request in flight counts in."""
@@ -270,6 +284,7 @@ class HttpInstrument:
         assert isinstance(operation, HttpRequest)  # noqa: S101 - nothing else is begun with this
         values = tuple(operation.labels.values())
         self._requests.cell(values).inc()
+        self._running.know(values[:2])
         measured = (operation.duration, operation.request_bytes, operation.response_bytes)
         for family, value in zip(self._histograms, measured, strict=True):
             family.cell(values[:2]).observe_duration(value)
@@ -291,8 +306,9 @@ class HttpInstrument:
             "request_bytes": request.request_bytes,
             "response_bytes": request.response_bytes,
             "client": request.client,
-            **request.attributes,
         }
+        for name, value in request.attributes.items():
+            fields[f"{name}_" if name in fields else name] = value
         error = request.error if request.outcome == "error" else None
         if error is not None:
             fields["error_type"] = request.error_type

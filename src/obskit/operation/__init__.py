@@ -4,7 +4,7 @@ from obskit.operation._arguments import arg
 from obskit.operation._in_progress import InProgress
 from obskit.operation._names import DEFAULT_NAMES, OUTCOMES, MetricNames, Outcome
 from obskit.operation._observe import Observation, observe
-from obskit.operation._operation import Instrument, Operation, current, outcome_of
+from obskit.operation._operation import Instrument, Operation, current, outcome_of, span_attributes
 
 __all__ = [
     "DEFAULT_NAMES",
@@ -19,4 +19,5 @@ __all__ = [
     "current",
     "observe",
     "outcome_of",
+    "span_attributes",
 ]

@@ -1,6 +1,8 @@
 """Values taken from the arguments of a decorated call."""
 
+import functools
 import inspect
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -8,7 +10,7 @@ from obskit._guard import guard
 from obskit.errors import DeclarationError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +34,7 @@ def arg(path: str) -> Any:
     """
     if not all(part.isidentifier() for part in str(path).split(".")):
         raise DeclarationError(f"arg({path!r}): give a parameter's name, or 'parameter.attribute'")
-    return Argument(path)
+    return Argument(str(path))
 
 
 class ArgumentReader:
@@ -48,19 +50,19 @@ class ArgumentReader:
 
     def __init__(self, function: "Callable[..., Any]", argument: Argument) -> None:
         self._name, *self._steps = argument.path.split(".")
-        parameters = inspect.signature(function).parameters
-        if self._name not in parameters:
-            known = ", ".join(parameters) or "none"
+        self._parameters = _parameters(function, argument)
+        if self._name not in self._parameters:
+            known = ", ".join(self._parameters) or "none"
             raise DeclarationError(
-                f"arg({argument.path!r}): {function.__qualname__}() has no parameter"
+                f"arg({argument.path!r}): {described(function).__qualname__}() has no parameter"
                 f" {self._name!r}; it has: {known}"
             )
-        parameter = parameters[self._name]
+        parameter = self._parameters[self._name]
         self._default = parameter.default
-        self._position = _position(parameters, parameter)
-        self._collects = parameter.kind is inspect.Parameter.VAR_POSITIONAL
+        self._kind = parameter.kind
+        self._position = _position(self._parameters, parameter)
 
-    def read(self, arguments: tuple[Any, ...], keywords: "Mapping[str, Any]") -> Any:
+    def read(self, arguments: tuple[Any, ...], keywords: Mapping[str, Any]) -> Any:
         """Return the value in one call; a missing one is None and counted as our fault.
 
         Args:
@@ -76,9 +78,11 @@ class ArgumentReader:
             return None
         return value
 
-    def _argument(self, arguments: tuple[Any, ...], keywords: "Mapping[str, Any]") -> Any:
-        if self._collects:
+    def _argument(self, arguments: tuple[Any, ...], keywords: Mapping[str, Any]) -> Any:
+        if self._kind is inspect.Parameter.VAR_POSITIONAL:
             return arguments[self._position :]
+        if self._kind is inspect.Parameter.VAR_KEYWORD:
+            return {name: keywords[name] for name in keywords if name not in self._parameters}
         if self._name in keywords:
             return keywords[self._name]
         if 0 <= self._position < len(arguments):
@@ -88,7 +92,30 @@ class ArgumentReader:
         return self._default
 
 
-def _position(parameters: "Mapping[str, inspect.Parameter]", wanted: inspect.Parameter) -> int:
+def described(function: "Callable[..., Any]") -> Any:
+    """Return what gives a callable its name: a partial's function, a callable object's class.
+
+    Args:
+        function: Any callable.
+    """
+    while isinstance(function, functools.partial):
+        function = function.func
+    return function if hasattr(function, "__qualname__") else type(function)
+
+
+def _parameters(
+    function: "Callable[..., Any]", argument: Argument
+) -> Mapping[str, inspect.Parameter]:
+    try:
+        return inspect.signature(function).parameters
+    except (TypeError, ValueError):
+        raise DeclarationError(
+            f"arg({argument.path!r}): {described(function).__qualname__}() does not tell its"
+            " parameters: decorate a Python function that calls it"
+        ) from None
+
+
+def _position(parameters: Mapping[str, inspect.Parameter], wanted: inspect.Parameter) -> int:
     """Return a parameter's place among the positional ones, or -1."""
     if wanted.kind in (inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.VAR_KEYWORD):
         return -1
@@ -96,7 +123,7 @@ def _position(parameters: "Mapping[str, inspect.Parameter]", wanted: inspect.Par
 
 
 def _step_into(value: Any, step: str) -> Any:
-    if isinstance(value, dict):
+    if isinstance(value, Mapping) and step in value:
         return value[step]
     return getattr(value, step)
 
@@ -112,7 +139,7 @@ class CallValues:
         DeclarationError: If an `Argument` names no parameter of the function.
     """
 
-    def __init__(self, declared: "Mapping[str, Any]", function: "Callable[..., Any]") -> None:
+    def __init__(self, declared: Mapping[str, Any], function: "Callable[..., Any]") -> None:
         self._fixed = {
             name: value for name, value in declared.items() if not isinstance(value, Argument)
         }
@@ -122,7 +149,7 @@ class CallValues:
             if isinstance(value, Argument)
         }
 
-    def of(self, arguments: tuple[Any, ...], keywords: "Mapping[str, Any]") -> dict[str, Any]:
+    def of(self, arguments: tuple[Any, ...], keywords: Mapping[str, Any]) -> dict[str, Any]:
         """Return names and values for one call, in a new dict.
 
         Args:
@@ -135,7 +162,7 @@ class CallValues:
         return values
 
 
-def refuse_arguments(declared: "Mapping[str, Any]") -> None:
+def refuse_arguments(declared: Mapping[str, Any]) -> None:
     """Check that no value is to be taken from a call where there is none.
 
     Args:

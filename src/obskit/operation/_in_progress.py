@@ -39,7 +39,7 @@ class InProgress:
             values: Its label values.
         """
         if len(self._known) < self._store.max_series:
-            self._known[values] = None
+            self._known[self._own(values)] = None
 
     def describe(self) -> "Iterable[Metric]":
         """Return the gauge without values."""
@@ -51,11 +51,15 @@ class InProgress:
         for operation in list(self._store.in_flight.values()):
             name, values = operation.in_progress()
             if name == self._spec.name:
-                running[values] += 1
+                running[self._own(values)] += 1
         family = self._family()
         for values, count in running.items():
             family.add_metric(values, count)
         return [family]
+
+    def _own(self, values: tuple[str, ...]) -> tuple[str, ...]:
+        """Return the values that there are labels for: declarations of one name may differ."""
+        return values[: len(self._spec.labels)]
 
     def _family(self) -> GaugeMetricFamily:
         return GaugeMetricFamily(

@@ -1,21 +1,19 @@
 """How an operation's metrics are called: data, so that an instrument set may choose its own."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Literal
+from typing import Any, Literal
 
 from obskit.errors import DeclarationError, LabelError
 from obskit.metrics import DEFAULT_BUCKETS, MetricSpec
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 Outcome = Literal["ok", "error", "cancelled", "closed"]
 """How an operation ended; ``closed`` is a generator that its consumer dropped early."""
 
 OUTCOMES: tuple[Outcome, ...] = ("ok", "error", "cancelled", "closed")
 
-_IDENTITY: "Mapping[Outcome, str]" = MappingProxyType({outcome: outcome for outcome in OUTCOMES})
+_IDENTITY: Mapping[Outcome, str] = MappingProxyType({outcome: outcome for outcome in OUTCOMES})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -47,7 +45,7 @@ class MetricNames:
     duration_outcome: bool = True
     """Whether the histogram, too, is told apart by outcome."""
 
-    outcomes: "Mapping[Outcome, str]" = field(default_factory=lambda: _IDENTITY)
+    outcomes: Mapping[Outcome, str] = field(default_factory=lambda: _IDENTITY)
     """The word for each outcome."""
 
     buckets: tuple[float, ...] = DEFAULT_BUCKETS
@@ -59,12 +57,13 @@ class MetricNames:
         Raises:
             DeclarationError: If a name is not one that Prometheus takes, or an outcome has no word.
         """
-        missing = [outcome for outcome in OUTCOMES if outcome not in self.outcomes]
-        if missing:
-            raise DeclarationError(f"outcomes= has no word for {', '.join(missing)}")
-        self.total_spec()
-        self.duration_spec()
-        self.in_progress_spec()
+        _check_words(self.outcomes)
+        specs = (self.total_spec(), self.duration_spec(), self.in_progress_spec())
+        if len({spec.name for spec in specs}) < len(specs):
+            raise DeclarationError(
+                f"total={self.total!r}, duration={self.duration!r}, in_progress="
+                f"{self.in_progress!r}: each metric needs a name of its own"
+            )
 
     @property
     def reserved(self) -> tuple[str, ...]:
@@ -111,6 +110,14 @@ class MetricNames:
             raise LabelError(
                 f"label {taken[0]!r} is one that every operation has: choose another name"
             )
+
+
+def _check_words(outcomes: Any) -> None:
+    if not isinstance(outcomes, Mapping):
+        raise DeclarationError(f"outcomes={outcomes!r}: give a mapping of outcomes to words")
+    missing = [outcome for outcome in OUTCOMES if not isinstance(outcomes.get(outcome), str)]
+    if missing:
+        raise DeclarationError(f"outcomes= has no word for {', '.join(missing)}: give each a text")
 
 
 DEFAULT_NAMES = MetricNames()

@@ -1,18 +1,20 @@
 """``observe``: describe a unit of work once; metrics, logs and spans follow from it."""
 
 import sys
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from obskit.errors import DeclarationError
-from obskit.operation._arguments import refuse_arguments
+from obskit.operation._arguments import described, refuse_arguments
 from obskit.operation._names import DEFAULT_NAMES, MetricNames
+from obskit.operation._operation import current
 from obskit.operation._spec import OperationSpec
 from obskit.operation._wrap import CallStarter, Starter, wrap
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
     from types import TracebackType
 
     from obskit.operation._names import Outcome
@@ -37,8 +39,8 @@ class Observation:
     def __init__(
         self,
         spec: OperationSpec,
-        labels: "Mapping[str, Any]",
-        attributes: "Mapping[str, Any]",
+        labels: Mapping[str, Any],
+        attributes: Mapping[str, Any],
         *,
         named: bool,
     ) -> None:
@@ -46,7 +48,7 @@ class Observation:
         self._labels = labels
         self._attributes = attributes
         self._named = named
-        self._open: list[tuple[Starter, Operation]] = []
+        self._open: list[Operation] = []
 
     def __call__(self, function: F) -> F:
         """Decorate a function, method, classmethod, staticmethod or callable object.
@@ -65,9 +67,8 @@ class Observation:
             raise DeclarationError("observe() as a context manager needs a name: observe('name')")
         for values in (self._labels, self._attributes):
             refuse_arguments(values)
-        starter = _block_starter(self._spec)
-        operation = starter.begin(self._labels, dict(self._attributes))
-        self._open.append((starter, operation))
+        operation = _block_starter(self._spec).begin(self._labels, dict(self._attributes))
+        self._open.append(operation)
         operation.enter()
         return operation
 
@@ -77,9 +78,12 @@ class Observation:
         error: BaseException | None,
         trace: "TracebackType | None",
     ) -> None:
-        starter, operation = self._open.pop()
-        starter.finish(operation, error=error)
-        operation.leave()
+        operation = self._innermost()
+        self._open.remove(operation)
+        try:
+            _block_starter(self._spec).finish(operation, error=error)
+        finally:
+            operation.leave()
 
     async def __aenter__(self) -> "Operation":
         return self.__enter__()
@@ -92,12 +96,17 @@ class Observation:
     ) -> None:
         self.__exit__(kind, error, trace)
 
+    def _innermost(self) -> "Operation":
+        """Return the operation of the block that ends; blocks of several tasks may overlap."""
+        here = current()
+        return next((operation for operation in self._open if operation is here), self._open[-1])
+
     def _starter_for(self, function: "Callable[..., Any]") -> CallStarter:
-        module = getattr(function, "__module__", None) or type(function).__module__
-        qualname = getattr(function, "__qualname__", None) or type(function).__qualname__
+        named = described(function)
+        module = getattr(named, "__module__", None) or "builtins"
         spec = replace(
             self._spec,
-            name=self._spec.name if self._named else f"{module}.{qualname}",
+            name=self._spec.name if self._named else f"{module}.{named.__qualname__}",
             logger=module,
         )
         return CallStarter(spec, self._labels, self._attributes, function)
@@ -109,7 +118,7 @@ def _block_starter(spec: OperationSpec) -> Starter:
     return Starter(spec)
 
 
-@lru_cache(maxsize=1_000)
+@lru_cache(maxsize=1_000, typed=True)
 def _checked_spec(**declared: Any) -> OperationSpec:
     """Return a checked declaration: a context manager is declared anew each time it is entered."""
     return OperationSpec(**declared)
@@ -120,8 +129,8 @@ def observe(
     name: str | None = None,
     /,
     *,
-    labels: "Mapping[str, Any] | None" = None,
-    attributes: "Mapping[str, Any] | None" = None,
+    labels: Mapping[str, Any] | None = None,
+    attributes: Mapping[str, Any] | None = None,
     outcome: "Callable[[Any, BaseException | None], Outcome | None] | None" = None,
     slow: float | None = None,
     log_events: bool = False,
@@ -138,8 +147,8 @@ def observe(
     target: Any = None,
     /,
     *,
-    labels: "Mapping[str, Any] | None" = None,
-    attributes: "Mapping[str, Any] | None" = None,
+    labels: Mapping[str, Any] | None = None,
+    attributes: Mapping[str, Any] | None = None,
     outcome: "Callable[[Any, BaseException | None], Outcome | None] | None" = None,
     slow: float | None = None,
     log_events: bool = False,
@@ -174,26 +183,32 @@ def observe(
     own_labels = {**_mapping("labels", labels), **label_values}
     own_attributes = _mapping("attributes", attributes)
     named = isinstance(target, str)
-    try:
-        spec = _checked_spec(
-            name=target if named else _UNNAMED,
-            logger=sys._getframe(1).f_globals.get("__name__", "__main__"),
-            labels=tuple(own_labels),
-            outcome=outcome,
-            slow=slow,
-            log_events=log_events,
-            names=names,
-        )
-    except TypeError:
-        raise DeclarationError(f"observe({target!r}): an argument is of a wrong type") from None
+    spec = _spec(
+        name=target if named else _UNNAMED,
+        logger=sys._getframe(1).f_globals.get("__name__", "__main__"),
+        labels=tuple(own_labels),
+        outcome=outcome,
+        slow=slow,
+        log_events=log_events,
+        names=names,
+    )
     observation = Observation(spec, own_labels, own_attributes, named=named)
     return observation if named or target is None else observation(target)
 
 
-def _mapping(parameter: str, given: "Mapping[str, Any] | None") -> dict[str, Any]:
+def _spec(**declared: Any) -> OperationSpec:
     try:
-        return dict(given or {})
-    except (TypeError, ValueError):
+        return _checked_spec(**declared)
+    except TypeError:
+        OperationSpec(**declared)  # tells what is wrong, unless it is only that
         raise DeclarationError(
-            f"observe: {parameter}={given!r} is not a mapping of names to values"
+            f"operation {declared['name']!r}: outcome= and log_events= have to be hashable"
         ) from None
+
+
+def _mapping(parameter: str, given: Any) -> dict[str, Any]:
+    if given is None:
+        return {}
+    if not isinstance(given, Mapping):
+        raise DeclarationError(f"observe: {parameter}={given!r}: give a mapping of names to values")
+    return dict(given)

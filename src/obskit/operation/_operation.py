@@ -14,6 +14,7 @@ from obskit.tracing import swap_trace_context
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from contextvars import Token
 
     from opentelemetry import context as opentelemetry_context
     from opentelemetry.trace import Span
@@ -74,9 +75,9 @@ class Operation:
         "_ended",
         "_instrument",
         "_outcome",
-        "_outer",
         "_outer_trace",
         "_reported",
+        "_token",
         "_trace",
         "attributes",
         "duration",
@@ -111,7 +112,7 @@ class Operation:
         self._ended = False
         self._outcome: Outcome | None = None
         self._context: Context | None = None
-        self._outer: Context | None = None
+        self._token: Token[Context | None] | None = None
         self._trace: opentelemetry_context.Context | None = None
         self._outer_trace: opentelemetry_context.Context | None = None
         self._reported: BaseException | None = None
@@ -124,12 +125,14 @@ class Operation:
         Args:
             **attributes: Names and values of any kind.
         """
-        room = MAXIMUM_ATTRIBUTES - len(self.attributes)
-        if len(attributes) > room:
+        fresh = [name for name in attributes if name not in self.attributes]
+        excess = fresh[max(MAXIMUM_ATTRIBUTES - len(self.attributes), 0) :]
+        if excess:
             guard.report(
                 "operation.set", OverflowError(f"more than {MAXIMUM_ATTRIBUTES} attributes")
             )
-            attributes = dict(list(attributes.items())[: max(room, 0)])
+        for name in excess:
+            del attributes[name]
         self.attributes.update(attributes)
 
     def event(self, name: str, **attributes: Any) -> None:
@@ -147,7 +150,7 @@ class Operation:
             if self.span is not None and self.span.is_recording():
                 self.span.add_event(name, span_attributes(attributes))
             if self._instrument.log_events:
-                fields = {"operation": self.name, **attributes}
+                fields = with_fixed({"operation": self.name}, attributes)
                 self._instrument.runtime.log("info", name, self._instrument.logger, fields)
         except Exception as error:
             guard.report("operation.event", error)
@@ -180,21 +183,31 @@ class Operation:
         self._adopt_context()
         if runtime.tracing is not None:
             self._begin_span(runtime)
-        runtime.store.in_flight[id(self)] = self
         self.started = runtime.clock.monotonic()
+        runtime.store.in_flight[id(self)] = self
 
     def enter(self) -> None:
         """Become the current operation of this thread or task."""
-        self._outer = current_context.get()
-        current_context.set(self._context)
+        self._token = current_context.set(self._context)
         if self._trace is not None:
             self._outer_trace = swap_trace_context(self._trace)
 
     def leave(self) -> None:
         """Stop being the current operation; in a context that it never entered, do nothing."""
-        if current_context.get() is not self._context:
+        if self._is_entered():
+            self.suspend()
+
+    def suspend(self) -> None:
+        """Leave what was entered last; to `enter` again resumes what is current now inside.
+
+        In another context than that one, which only a finaliser can be in, nothing happens.
+        """
+        inside = current_context.get()
+        try:
+            current_context.reset(cast("Token[Context | None]", self._token))
+        except ValueError:
             return
-        current_context.set(self._outer)
+        self._context = inside
         if self._outer_trace is not None:
             self._trace = swap_trace_context(self._outer_trace)
 
@@ -237,6 +250,16 @@ class Operation:
             self.parent._reported = error
         return self._reported is error
 
+    def _is_entered(self) -> bool:
+        """Tell whether this is a context in which it, or something inside it, is current."""
+        here = current_context.get()
+        if here is self._context:
+            return True
+        inner: Operation | None = None if here is None else here.operation
+        while inner is not None and inner is not self:
+            inner = inner.parent
+        return inner is self
+
     def _adopt_context(self) -> None:
         """Join the unit of work at hand, or begin one."""
         outer = current_context.get()
@@ -267,9 +290,12 @@ class Operation:
         except Exception as error:
             guard.report("operation.span", error)
 
+    def _span_values(self) -> dict[str, Any]:
+        return {**self.labels, **self.attributes}
+
     def _describe(self, span: "Span") -> None:
         span.update_name(self.name)
-        span.set_attributes(span_attributes({**self.labels, **self.attributes}))
+        span.set_attributes(span_attributes(self._span_values()))
         span.set_attribute("obskit.outcome", self.outcome)
         if self.outcome != "error":
             return
@@ -294,6 +320,9 @@ class NoOperation(Operation):
         """Do nothing."""
 
     def leave(self) -> None:
+        """Do nothing."""
+
+    def suspend(self) -> None:
         """Do nothing."""
 
     def end(self, error: BaseException | None = None) -> None:
@@ -335,6 +364,17 @@ def _cancellations() -> tuple[type[BaseException], ...]:
     """Return the exceptions that mean cancellation in the event loops that are loaded."""
     trio = sys.modules.get("trio")
     return (asyncio.CancelledError,) if trio is None else (asyncio.CancelledError, trio.Cancelled)
+
+
+def with_fixed(fixed: "Mapping[str, Any]", given: "Mapping[str, Any]") -> dict[str, Any]:
+    """Return fixed log fields and given ones; a given name that is taken gets a ``_`` behind.
+
+    Args:
+        fixed: Names and values of obskit's own.
+        given: Names and values of a caller.
+    """
+    free = {f"{name}_" if name in fixed else name: value for name, value in given.items()}
+    return {**fixed, **free}
 
 
 def span_attributes(attributes: "Mapping[str, Any]") -> dict[str, Any]:

@@ -11,7 +11,7 @@ from obskit.errors import DeclarationError
 from obskit.metrics import label_text
 from obskit.operation._in_progress import InProgress
 from obskit.operation._names import DEFAULT_NAMES, MetricNames
-from obskit.operation._operation import Operation
+from obskit.operation._operation import Operation, with_fixed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -56,6 +56,8 @@ class OperationSpec:
     def __post_init__(self) -> None:
         """Check every part, so that nothing is found out at the first call."""
         _check_name(self.name)
+        if not isinstance(self.names, MetricNames):
+            raise DeclarationError(f"operation {self.name!r}: names= takes a MetricNames")
         self.names.duration_spec().check_labels(self.labels)
         self.names.check_labels(self.labels)
         if self.slow is not None:
@@ -182,21 +184,17 @@ class SpecInstrument:
         return self._spec.slow is not None and operation.duration >= self._spec.slow
 
     def _log(self, operation: Operation) -> None:
-        fields: dict[str, Any] = {
+        fixed: dict[str, Any] = {
             "operation": operation.name,
             "outcome": operation.outcome,
             "duration_ms": round(operation.duration * 1000, 3),
-            **operation.labels,
-            **operation.attributes,
         }
-        failed = operation.outcome == "error"
         if self._is_slow(operation):
-            fields["slow_threshold_ms"] = (self._spec.slow or 0.0) * 1000
-        if not failed:
+            fixed["slow_threshold_ms"] = (self._spec.slow or 0.0) * 1000
+        if operation.error_type:
+            fixed["error_type"] = operation.error_type
+        fields = with_fixed(fixed, {**operation.labels, **operation.attributes})
+        if operation.outcome != "error":
             self.runtime.log("warning", "operation slow", self.logger, fields)
-            return
-        if operation.error is not None:
-            fields["error_type"] = operation.error_type
-            if operation.is_reported(operation.error):
-                return
-        self.runtime.log("error", "operation failed", self.logger, fields, operation.error)
+        elif operation.error is None or not operation.is_reported(operation.error):
+            self.runtime.log("error", "operation failed", self.logger, fields, operation.error)

@@ -5,6 +5,8 @@ Closures, not wrapt: a closure costs a fifth of a function wrapper, and pickles 
 
 import functools
 import inspect
+import sys
+from types import MethodType
 from typing import TYPE_CHECKING, Any
 
 from obskit._guard import guard
@@ -15,7 +17,7 @@ from obskit.operation._spec import OperationSpec, SpecInstrument
 from obskit.runtime import active_runtime
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Generator, Mapping
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapping
 
 
 class Starter:
@@ -107,12 +109,16 @@ def wrap(function: Any, make_starter: "Callable[[Callable[..., Any]], CallStarte
     """
     if isinstance(function, classmethod | staticmethod):
         return type(function)(wrap(function.__func__, make_starter))
+    if isinstance(function, MethodType):
+        return MethodType(wrap(function.__func__, make_starter), function.__self__)
     if isinstance(function, type):
         raise DeclarationError(
             f"observe: {function.__qualname__} is a class: decorate its methods instead"
         )
     if not callable(function):
-        raise DeclarationError(f"observe: {function!r} cannot be called")
+        raise DeclarationError(
+            f"observe: {function!r} cannot be called: give a name (a text), or decorate a function"
+        )
     wrapper = _wrapper_for(function)(function, make_starter(function))
     return functools.update_wrapper(wrapper, function)
 
@@ -144,11 +150,12 @@ def _wrap_function(function: "Callable[..., Any]", starter: CallStarter) -> "Cal
             result = function(*args, **kwargs)
         except BaseException as error:
             starter.finish(operation, error=error)
-            operation.leave()
             raise
-        starter.finish(operation, result)
-        operation.leave()
-        return result
+        else:
+            starter.finish(operation, result)
+            return result
+        finally:
+            operation.suspend()
 
     return wrapper
 
@@ -161,11 +168,12 @@ def _wrap_coroutine(function: "Callable[..., Any]", starter: CallStarter) -> "Ca
             result = await function(*args, **kwargs)
         except BaseException as error:
             starter.finish(operation, error=error)
-            operation.leave()
             raise
-        starter.finish(operation, result)
-        operation.leave()
-        return result
+        else:
+            starter.finish(operation, result)
+            return result
+        finally:
+            operation.leave()
 
     return wrapper
 
@@ -218,7 +226,7 @@ def _step(operation: Operation, step: "Callable[..., Any]", *values: Any) -> Any
     try:
         return step(*values)
     finally:
-        operation.leave()
+        operation.suspend()
 
 
 def _wrap_async_generator(
@@ -229,20 +237,20 @@ def _wrap_async_generator(
         items = 0
         try:
             generator = function(*args, **kwargs)
-            step, value = generator.asend, None
+            step = _first_step(generator)
             while True:
                 try:
-                    item = await _async_step(operation, step, value)
+                    item = await _async_step(operation, step)
                 except StopAsyncIteration:
                     break
                 items += 1
                 try:
-                    step, value = generator.asend, (yield item)
+                    step = generator.asend((yield item))
                 except GeneratorExit:
-                    await _async_step(operation, generator.aclose)
+                    await _async_step(operation, generator.aclose())
                     raise
                 except BaseException as thrown:
-                    step, value = generator.athrow, thrown
+                    step = generator.athrow(thrown)
         except BaseException as error:
             _finish_generator(starter, operation, items, error=error)
             raise
@@ -251,10 +259,24 @@ def _wrap_async_generator(
     return wrapper
 
 
-async def _async_step(operation: Operation, step: "Callable[..., Any]", *values: Any) -> Any:
+def _first_step(generator: "AsyncGenerator[Any, Any]") -> "Awaitable[Any]":
+    """Return the first step of an async generator that only its wrapper shall close.
+
+    An event loop closes, at its end, every generator that it has seen beginning. Were it to see
+    this one as well as the wrapper, the two would be closed at the same time, which fails.
+    """
+    hooks = sys.get_asyncgen_hooks()
+    sys.set_asyncgen_hooks(None, None)
+    try:
+        return generator.asend(None)
+    finally:
+        sys.set_asyncgen_hooks(*hooks)
+
+
+async def _async_step(operation: Operation, step: "Awaitable[Any]") -> Any:
     """Run one step of an async generator with its operation being the current one."""
     operation.enter()
     try:
-        return await step(*values)
+        return await step
     finally:
-        operation.leave()
+        operation.suspend()

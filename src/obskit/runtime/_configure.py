@@ -1,6 +1,7 @@
 """The state: which runtime is active, and what to go back to."""
 
 import atexit
+import os
 import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -18,10 +19,15 @@ _UNCONFIGURED = Runtime(Settings())
 
 class _State:
     def __init__(self) -> None:
-        self.lock = threading.RLock()
+        self.renew()
+        os.register_at_fork(after_in_child=self.renew)
         self.runtime = _UNCONFIGURED
         self.backends: Backends | None = None
         self.at_exit = False
+
+    def renew(self) -> None:
+        """Make the lock anew: in a forked child, who held it may not be there."""
+        self.lock = threading.RLock()
 
 
 state = _State()
@@ -84,14 +90,15 @@ def redirected(backends: Backends) -> "Generator[Runtime]":
         backends: Where they go.
     """
     with state.lock:
-        outer, state.backends = state.runtime, backends
+        outer, outer_backends = state.runtime, state.backends
+        state.backends = backends
         runtime = Runtime(outer.settings, backends)
         _replace(outer, runtime)
     try:
         yield runtime
     finally:
         with state.lock:
-            state.backends = None
+            state.backends = outer_backends
             _replace(state.runtime, outer)
 
 
@@ -104,28 +111,36 @@ def undo(runtime: Runtime) -> None:
     with state.lock:
         runtime.holds -= 1
         if state.runtime is runtime and runtime.holds <= 0:
-            _replace(runtime, runtime.before or _UNCONFIGURED)
+            _replace(runtime, _still_held(runtime.before))
+
+
+def _still_held(runtime: Runtime | None) -> Runtime:
+    """Return the first runtime on the way back that has not been left meanwhile."""
+    while runtime is not None and runtime.holds <= 0:
+        runtime = runtime.before
+    return runtime or _UNCONFIGURED
 
 
 def _replace(old: Runtime, new: Runtime) -> None:
     """Stop one runtime and start another; if the other cannot start, the first goes on."""
     old.stop()
     try:
-        _start(new, old)
+        _start(new)
     except BaseException:
-        _start(old, new)
+        new.stop()
+        _start(old)
         raise
+    if new.store.key == old.store.key:
+        new.store = old.store
+    else:
+        old.store.detach()
+        new.store.attach()
     state.runtime = new
 
 
-def _start(runtime: Runtime, old: Runtime) -> None:
+def _start(runtime: Runtime) -> None:
     if runtime is not _UNCONFIGURED:
         runtime.start()
-    if runtime.store.key == old.store.key:
-        runtime.store = old.store
-    else:
-        old.store.detach()
-        runtime.store.attach()
 
 
 def _end_at_exit() -> None:

@@ -106,6 +106,11 @@ class Runtime:
         if self._undo is not None:
             self._undo(self)
 
+    def flush(self) -> None:
+        """Send the spans that wait, within ``shutdown_timeout``; everything goes on working."""
+        if self.tracing is not None:
+            self.tracing.flush(self.settings.shutdown_timeout)
+
     def log(
         self,
         level: str,

@@ -49,7 +49,8 @@ class MetricStore:
         Args:
             spec: The family, under its name without the namespace.
         """
-        known = self._families.get(spec.name)
+        shape = str(spec)
+        known = self._families.get(shape)
         if known is not None:
             return known
         full = replace(spec, name=self.prefixed(spec.name))
@@ -59,7 +60,7 @@ class MetricStore:
         except Exception as error:
             guard.report("metrics.declare", error)
             family = Family(full, max_series=self.max_series)
-        return self._families.setdefault(spec.name, family)
+        return self._families.setdefault(shape, family)
 
     def collector(self, name: str, make: "Callable[[], C]") -> C:
         """Return the collector of a name; make and register it at first use.

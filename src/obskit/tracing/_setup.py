@@ -1,7 +1,6 @@
 """Tracing as the settings ask for it: a provider of the host's, or an SDK provider of ours."""
 
 import sys
-import threading
 import weakref
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +9,7 @@ from opentelemetry import trace
 from obskit._guard import guard
 from obskit._version import __version__
 from obskit.errors import MissingExtraError
+from obskit.tracing._deadline import DeadlineCaller
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
@@ -32,28 +32,39 @@ class Tracing:
 
     def __init__(self, provider: "AnyTracerProvider", *, owned: bool) -> None:
         self.provider = provider
-        self.owned = owned
         self.tracer: Tracer = provider.get_tracer("obskit", __version__)
+        self._hangs = False
+        self._caller = DeadlineCaller(_report) if owned else None
+
+    def flush(self, timeout: float) -> None:
+        """Send the spans that wait in a provider of ours; give up on a back end that hangs.
+
+        Args:
+            timeout: Seconds to wait at the most.
+        """
+        self._within(timeout, "force_flush")
 
     def shut_down(self, timeout: float) -> None:
         """Flush and end a provider of ours; give up on a back end that hangs.
 
         Args:
-            timeout: Seconds to wait at the most.
+            timeout: Seconds to wait at the most; not at all where `flush` has waited in vain.
         """
-        if not self.owned:
-            return
-        worker = threading.Thread(target=self._end_provider, name="obskit-shutdown", daemon=True)
-        worker.start()
-        worker.join(timeout)
-        if worker.is_alive():
-            guard.report("tracing.shutdown", TimeoutError(f"spans not flushed in {timeout} s"))
+        self._within(0.0 if self._hangs else timeout, "shutdown")
+        if self._caller is not None:
+            self._caller.end()
 
-    def _end_provider(self) -> None:
-        try:
-            self.provider.shutdown()  # type: ignore[attr-defined] # an SDK provider, being ours
-        except Exception as error:
-            guard.report("tracing.shutdown", error)
+    def _within(self, timeout: float, method: str) -> None:
+        """Call a method of our SDK provider, but wait only so long."""
+        if self._caller is None:
+            return
+        self._hangs = not self._caller.call(getattr(self.provider, method), timeout)
+        if self._hangs:
+            _report(TimeoutError(f"spans not flushed in {timeout} s"))
+
+
+def _report(error: Exception) -> None:
+    guard.report("tracing.shutdown", error)
 
 
 def host_provider() -> "AnyTracerProvider | None":

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 from opentelemetry import context as opentelemetry_context
 from opentelemetry import trace
+from opentelemetry.trace import Span, SpanKind
 
 if TYPE_CHECKING:
     from opentelemetry.context import Context
@@ -24,6 +25,17 @@ def swap_trace_context(context: "Context") -> "Context":
     before = opentelemetry_context.get_current()
     opentelemetry_context.attach(context)
     return before
+
+
+def current_server_span() -> Span | None:
+    """Return the current span if it is a server span at work in this process.
+
+    A framework that traces its own requests (FastAPI's and Starlette's native telemetry, the
+    contrib middleware) has opened one before a middleware inside of it runs.
+    """
+    span = trace.get_current_span()
+    is_server = getattr(span, "kind", None) is SpanKind.SERVER
+    return span if is_server and span.is_recording() else None
 
 
 def current_trace_ids() -> tuple[str, str] | None:
