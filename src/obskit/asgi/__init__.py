@@ -3,5 +3,16 @@
 from obskit.asgi._endpoints import health_app, metrics_app
 from obskit.asgi._instrument import instrument
 from obskit.asgi._middleware import ObservabilityMiddleware
+from obskit.asgi._types import Application, Message, Receive, Scope, Send
 
-__all__ = ["ObservabilityMiddleware", "health_app", "instrument", "metrics_app"]
+__all__ = [
+    "Application",
+    "Message",
+    "ObservabilityMiddleware",
+    "Receive",
+    "Scope",
+    "Send",
+    "health_app",
+    "instrument",
+    "metrics_app",
+]

@@ -52,7 +52,7 @@ def metrics_app(
         names = parse_qs(scope.get("query_string", b"").decode("latin-1")).get("name[]", [])
         body, content_type = render(registry or runtime.registry, headers.get("accept", ""), names)
         answer = [(b"content-type", content_type.encode()), (b"vary", b"accept, accept-encoding")]
-        if "gzip" in headers.get("accept-encoding", ""):
+        if _takes_gzip(headers.get("accept-encoding", "")):
             body = gzip.compress(body, compresslevel=1)
             answer.append((b"content-encoding", b"gzip"))
         return 200, answer, body
@@ -128,6 +128,15 @@ def _endpoint(respond: "Respond") -> "Application":
         await send({"type": "http.response.body", "body": b"" if method == "HEAD" else body})
 
     return application
+
+
+def _takes_gzip(accepted: str) -> bool:
+    """Tell whether an ``Accept-Encoding`` header names gzip, and not with a weight of zero."""
+    for coding in accepted.lower().split(","):
+        name, _, weight = "".join(coding.split()).partition(";q=")
+        if name == "gzip":
+            return not weight or weight.strip("0.") != ""
+    return False
 
 
 def _is_allowed(headers: dict[str, str], token: str | None) -> bool:

@@ -70,21 +70,17 @@ def instrument(
         DeclarationError: If the application is instrumented already, or an argument is wrong.
     """
     paths = _paths(health, metrics_path, metrics_token)
-
-    def wrapped(inner: "Application") -> Endpoints:
-        middleware = ObservabilityMiddleware(
-            inner, names=names, access_log=access_log, quiet_paths=quiet_paths, route=route
-        )
-        return Endpoints(middleware, paths)
-
     if not callable(app):
         raise DeclarationError(f"instrument: {app!r} is not an ASGI application")
     if isinstance(app, Endpoints) or getattr(app, "_obskit_instrumented", False):
         raise DeclarationError("instrument: this application is instrumented already")
+    middleware = ObservabilityMiddleware(
+        app, names=names, access_log=access_log, quiet_paths=quiet_paths, route=route
+    )
+    instrumented: Any = Endpoints(middleware, paths)
     if hasattr(app, "build_middleware_stack"):
-        _wrap_stack(app, wrapped)
+        _wrap_stack(app, instrumented, middleware)
         return app
-    instrumented: Any = wrapped(app)
     return instrumented  # type: ignore[no-any-return] # an ASGI application like the one given
 
 
@@ -101,10 +97,15 @@ def _paths(
     return paths
 
 
-def _wrap_stack(app: Any, wrapped: "Callable[[Application], Endpoints]") -> None:
+def _wrap_stack(app: Any, outermost: Endpoints, middleware: ObservabilityMiddleware) -> None:
     """Go around Starlette's own outermost middleware, which answers unhandled errors."""
     build = app.build_middleware_stack
-    app.build_middleware_stack = lambda: wrapped(build())
+
+    def build_around() -> Endpoints:
+        middleware.app = build()
+        return outermost
+
+    app.build_middleware_stack = build_around
     app._obskit_instrumented = True
     if app.middleware_stack is not None:  # it has served already
         app.middleware_stack = app.build_middleware_stack()

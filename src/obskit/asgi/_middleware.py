@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 QUIET_PATHS = ("/metrics", "/health", "/livez", "/readyz", "/version")
 """Paths that are passed through unseen, unless others are given."""
 
+_BODIES = ("http.response.body", "http.response.pathsend")
+"""Messages that may be the last of an answer; the size of a file sent by path is not known."""
+
 _SEEN = "obskit.request"
 """Marks a scope that a middleware further out has begun: a request is counted once."""
 
@@ -55,13 +58,16 @@ class ObservabilityMiddleware:
         self.app = app
         self._names = names
         self._access_log = access_log
-        self._quiet = frozenset(quiet_paths)
+        self._quiet = frozenset(path_of({"path": path}) for path in quiet_paths)
         self._route = route
         self._templates: RouteTemplates | None = None
         self._instrument: HttpInstrument | None = None
 
     async def __call__(self, scope: "Scope", receive: "Receive", send: "Send") -> None:
         """Serve one connection."""
+        if scope["type"] == "lifespan":
+            await self.app(scope, receive, _flushing(send))
+            return
         if scope["type"] != "http" or _SEEN in scope or path_of(scope) in self._quiet:
             await self.app(scope, receive, send)
             return
@@ -121,6 +127,21 @@ class ObservabilityMiddleware:
         return UNMATCHED if self._templates is None else self._templates.find(scope)
 
 
+def _flushing(send: "Send") -> "Send":
+    """Send waiting spans before the server hears that the application is done.
+
+    A server may then end the process without ``atexit``: uvicorn, stopped by a signal, raises that
+    signal again.
+    """
+
+    async def flushing(message: "Message") -> None:
+        if message["type"].startswith("lifespan.shutdown."):
+            active_runtime().flush()
+        await send(message)
+
+    return flushing
+
+
 class _Exchange:
     """The messages of one request, watched on their way.
 
@@ -139,7 +160,7 @@ class _Exchange:
     async def receive(self) -> "Message":
         message = await self._receive()
         if message["type"] == "http.request":
-            self._request.request_bytes += len(message.get("body", b""))
+            self._request.request_bytes += len(message.get("body") or b"")
         elif message["type"] == "http.disconnect" and not self._answered:
             self._request.disconnected = True
         return message
@@ -149,8 +170,8 @@ class _Exchange:
         if kind == "http.response.start":
             message = self._start(message)
         await self._send(message)
-        if kind == "http.response.body":
-            self._request.response_bytes += len(message.get("body", b""))
+        if kind in _BODIES:
+            self._request.response_bytes += len(message.get("body") or b"")
             if not message.get("more_body", False):
                 self._answered = True
                 self._request.answered()

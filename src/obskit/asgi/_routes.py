@@ -1,8 +1,8 @@
 """Route templates: what the application's router has found, as a label value.
 
-Starlette and FastAPI leave the route that they have matched in the scope. Its template within the
-whole application (a mount has a template of its own) is looked up in an index that is built once;
-nothing is matched again.
+Starlette and FastAPI leave the route that they have matched in the scope, or at least its endpoint.
+Its template within the whole application (a mount has a template of its own) is looked up in an
+index that is built once; nothing is matched again.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -22,13 +22,13 @@ class RouteTemplates:
     """The templates of one application's routes.
 
     Args:
-        application: The outermost application that has ``routes``; any other has no templates.
+        application: The outermost one; the templates are those of the first one with ``routes``
+            among it and what it is a middleware around.
     """
 
     def __init__(self, application: Any) -> None:
         self._application = application
-        self._routes: dict[int, tuple[Any, str]] = {}
-        self._prefixes: dict[int, tuple[Any, str]] = {}
+        self._index: dict[int, tuple[Any, str]] = {}
 
     def find(self, scope: "Scope") -> str:
         """Return the template of the route that a request has taken.
@@ -37,38 +37,52 @@ class RouteTemplates:
             scope: The request's scope, after routing.
         """
         route = scope.get("route")
-        if route is None:
-            return UNMATCHED
         included = scope.get("fastapi", {}).get("effective_route_context")
-        if included is not None and included.original_route is route:
-            prefix = self._known(self._prefixes, scope.get("app"))
-            return (prefix or "") + str(included.path_format)
-        return self._known(self._routes, route) or _own_template(route) or UNMATCHED
+        if included is not None and (route is None or included.original_route is route):
+            chosen = getattr(included, "starlette_route", None) or included
+            return (self._known(scope.get("app")) or "") + _own_template(chosen)
+        taken = scope.get("endpoint") if route is None else route
+        if taken is None:
+            return UNMATCHED
+        return self._known(taken) or _own_template(taken) or UNMATCHED
 
-    def _known(self, index: dict[int, tuple[Any, str]], key: Any) -> str | None:
-        found = index.get(id(key))
-        if found is None and len(self._routes) < MAXIMUM_ROUTES:
+    def _known(self, key: Any) -> str | None:
+        found = self._index.get(id(key))
+        if found is None and len(self._index) < MAXIMUM_ROUTES:
             self._build()
-            found = index.setdefault(id(key), (key, _own_template(key)))
+            found = self._index.setdefault(id(key), (key, _own_template(key)))
         return None if found is None else found[1]
 
     def _build(self) -> None:
         """Index every route; the objects are kept, so that no other takes their identity."""
-        self._prefixes[id(self._application)] = (self._application, "")
-        for route, template, application in _walk(self._application, ""):
-            self._routes[id(route)] = (route, template)
-            if application is not None:
-                self._prefixes[id(application)] = (application, template)
+        for application in _inwards(self._application):
+            self._index[id(application)] = (application, "")
+            for part, template in _walk(application, ""):
+                self._index[id(part)] = (part, template)
 
 
-def _walk(application: Any, prefix: str) -> "Iterator[tuple[Any, str, Any]]":
-    """Yield each route below an application with its template, and what is mounted there."""
+def _walk(application: Any, prefix: str) -> "Iterator[tuple[Any, str]]":
+    """Yield each route below an application, its endpoint and what is mounted, with the template.
+
+    A mount may have middleware, and its application, too.
+    """
     for route in getattr(application, "routes", None) or ():
         template = prefix + _own_template(route)
-        mounted = getattr(route, "app", None) if hasattr(route, "routes") else None
-        yield route, template, mounted
-        if hasattr(route, "routes"):
-            yield from _walk(route, template)
+        yield route, template
+        if not hasattr(route, "routes"):
+            yield getattr(route, "endpoint", None), template
+            continue
+        for mounted in _inwards(getattr(route, "app", route)):
+            yield mounted, template
+            yield from _walk(mounted, template)
+
+
+def _inwards(application: Any) -> "Iterator[Any]":
+    """Yield an application and, if it is middleware, what it is around, down to one with routes."""
+    yield application
+    while not hasattr(application, "routes") and hasattr(application, "app"):
+        application = application.app
+        yield application
 
 
 def _own_template(route: Any) -> str:

@@ -236,7 +236,7 @@ class HttpRequest(Operation):
             guard.report("operation.span", error)
 
     def _end_span(self) -> None:
-        """End the span; one that the framework has opened only gets the outcome, while it is open."""
+        """End the span; one of the framework's own only gets the outcome, while it is open."""
         if self._host_span is not None and self._host_span.is_recording():
             self._host_span.set_attribute("obskit.outcome", self.outcome)
             self._host_span.set_attributes(span_attributes(self.attributes))

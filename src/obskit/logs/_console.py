@@ -4,11 +4,16 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
+from obskit.logs._json import plain_entry
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _HIDDEN = ("service", "environment", "version", "trace_id", "span_id")
 """Fields that are the same on every line of a terminal session, or mean nothing to the eye."""
+
+_LONG = ("exception", "stack")
+"""Fields of several lines, which are shown below the first."""
 
 _renderer = structlog.dev.ConsoleRenderer(
     colors=True, exception_formatter=structlog.dev.plain_traceback
@@ -16,10 +21,21 @@ _renderer = structlog.dev.ConsoleRenderer(
 
 
 def render_console(entry: "Mapping[str, Any]") -> bytes:
-    """Render an entry for a terminal.
+    """Render an entry for a terminal; control characters are shown rather than sent to it.
 
     Args:
         entry: The same entry that `render_json` gets.
     """
-    shown = {name: value for name, value in entry.items() if name not in _HIDDEN}
+    plain = plain_entry(entry)
+    shown = {_visible(name): _shown(name, plain[name]) for name in plain if name not in _HIDDEN}
     return (str(_renderer(None, shown["level"], shown)) + "\n").encode("utf-8", "backslashreplace")
+
+
+def _shown(name: str, value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    return "\n".join(map(_visible, value.split("\n") if name in _LONG else [value]))
+
+
+def _visible(text: str) -> str:
+    return text if text.isprintable() else repr(text)[1:-1]

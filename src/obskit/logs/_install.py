@@ -6,6 +6,9 @@ changed in place, so that loggers cached by the host follow every change of conf
 
 import logging
 import sys
+import threading
+from collections.abc import Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -14,7 +17,7 @@ from obskit._guard import guard
 from obskit.logs._pipeline import LEVELS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, MutableMapping
+    from collections.abc import Callable, Coroutine, MutableMapping
 
     from structlog.typing import FilteringBoundLogger
 
@@ -50,17 +53,32 @@ def get_logger(name: str | None = None, **fields: Any) -> "FilteringBoundLogger"
     return logger
 
 
+class _Interpolating(threading.local):
+    """How many interpolations of this thread are inside of one another."""
+
+    depth = 0
+
+
+_interpolating = _Interpolating()
+
+
 def interpolated(event: Any, arguments: tuple[Any, ...]) -> Any:
     """Return ``event % arguments``, or the event alone where they do not fit."""
     if not arguments:
         return event
+    plain = all(isinstance(argument, str | int | float) for argument in arguments)
+    if _interpolating.depth > 1 and not plain:  # the text of an argument logs that argument
+        guard.report("logs.recursion", RecursionError("logging from within logging"))
+        return event
+    _interpolating.depth += 1
     try:
-        return event % (
-            arguments[0] if len(arguments) == 1 and isinstance(arguments[0], dict) else arguments
-        )
+        named = len(arguments) == 1 and isinstance(arguments[0], Mapping)
+        return str(event) % (arguments[0] if named else arguments)
     except Exception as error:
         guard.report("logs.arguments", error)
         return event
+    finally:
+        _interpolating.depth -= 1
 
 
 def error_of(exc_info: Any) -> BaseException | None:
@@ -109,35 +127,57 @@ _PROCESSORS: "list[Callable[[Any, str, MutableMapping[str, Any]], Any]]" = [_del
 def _level_method(level: str) -> "Callable[..., None]":
     number = LEVELS[level]
 
-    def log(self: Any, event: Any = "", *arguments: Any, **fields: Any) -> None:
+    def log(self: Any, event: Any = None, /, *arguments: Any, **fields: Any) -> None:
         pipeline = _Active.pipeline
-        if pipeline is not None and number >= pipeline.level:
-            self._proxy_to_logger(level, interpolated(event, arguments), **fields)
+        if pipeline is None or number < pipeline.level:
+            return
+        if event is not None and "event" in fields:
+            fields["event_"] = fields.pop("event")
+        with suppress(structlog.DropEvent):  # so every chain of processors ends here
+            self._process_event(level, interpolated(event, arguments), fields)
 
     return log
 
 
-class _Logger(structlog.make_filtering_bound_logger(logging.NOTSET)):  # type: ignore[misc] # made at run time
+def _async_method(name: str) -> "Callable[..., Coroutine[Any, Any, None]]":
+    """Make structlog's awaitable form of a method: a line is written faster than a thread found."""
+
+    async def log(self: Any, /, *arguments: Any, **fields: Any) -> None:
+        getattr(self, name)(*arguments, **fields)
+
+    return log
+
+
+class _Logger(structlog.BoundLoggerBase):
     """structlog's logger, filtering by the level of the pipeline that is active now."""
 
     debug = _level_method("debug")
     info = msg = _level_method("info")
     warning = warn = _level_method("warning")
-    error = _level_method("error")
+    error = err = _level_method("error")
     critical = fatal = _level_method("critical")
 
-    def exception(self, event: Any = "", *arguments: Any, **fields: Any) -> None:
+    adebug, ainfo, amsg = map(_async_method, ("debug", "info", "msg"))
+    awarning, awarn, aerror = map(_async_method, ("warning", "warn", "error"))
+    acritical, afatal = map(_async_method, ("critical", "fatal"))
+    aexception, alog = map(_async_method, ("exception", "log"))
+
+    def exception(self, event: Any = None, /, *arguments: Any, **fields: Any) -> None:
         """Log an error together with the exception being handled."""
         fields.setdefault("exc_info", True)
         self.error(event, *arguments, **fields)
 
-    def log(self, level: int, event: Any = "", *arguments: Any, **fields: Any) -> None:
+    def log(self, level: int, event: Any = None, /, *arguments: Any, **fields: Any) -> None:
         """Log at a standard library level number."""
         getattr(self, level_name(level))(event, *arguments, **fields)
 
     def is_enabled_for(self, level: int) -> bool:
         """Tell whether lines of this level number are written."""
         return _Active.pipeline is not None and level >= _Active.pipeline.level
+
+    def get_effective_level(self) -> int:
+        """Return the level number from which on lines are written."""
+        return logging.CRITICAL + 1 if _Active.pipeline is None else _Active.pipeline.level
 
 
 def level_name(number: int) -> str:
@@ -169,13 +209,21 @@ class RecordHandler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write a record as one line; its ``extra`` fields become fields."""
-        fields: Mapping[str, Any] = {
-            name: value for name, value in vars(record).items() if name not in _RECORD_FIELDS
-        }
         arguments = record.args if isinstance(record.args, tuple) else (record.args,)
         event = interpolated(record.msg, arguments) if record.args else record.msg
         error = error_of(record.exc_info)
-        self._pipeline.emit(level_name(record.levelno), event, record.name, fields, error)
+        level = level_name(record.levelno)
+        self._pipeline.emit(level, event, record.name, _record_fields(record), error)
+
+
+def _record_fields(record: logging.LogRecord) -> dict[str, Any]:
+    """Return a record's ``extra`` fields, and the stack or the traceback that it has as text."""
+    fields = {name: value for name, value in vars(record).items() if name not in _RECORD_FIELDS}
+    if record.stack_info:
+        fields["stack"] = record.stack_info
+    if record.exc_text and not record.exc_info:  # it comes from another process
+        fields["exception"] = record.exc_text
+    return fields
 
 
 def log_record(
@@ -216,9 +264,10 @@ class Installation:
         self._structlog = structlog.get_config() if structlog.is_configured() else None
         self._with_structlog = with_structlog
         _Active.pipeline = pipeline
+        self._level = min(self._root_level, pipeline.level)  # handlers of the host lose nothing
         if self._handler is not None:
             logging.root.addHandler(self._handler)
-            logging.root.setLevel(pipeline.level)
+            logging.root.setLevel(self._level)
         if with_structlog:
             structlog.configure(
                 processors=_PROCESSORS,
@@ -229,14 +278,17 @@ class Installation:
             )
 
     def undo(self) -> None:
-        """Leave logging as it was found; handlers of others are never touched."""
+        """Leave logging as it was found; what others have changed since is never touched."""
         _Active.pipeline = self._before
         if self._handler is not None:
             logging.root.removeHandler(self._handler)
-            logging.root.setLevel(self._root_level)
-        if self._with_structlog and self._structlog is None:
+            if logging.root.level == self._level:
+                logging.root.setLevel(self._root_level)
+        if not self._with_structlog or not is_ours():
+            return
+        if self._structlog is None:
             structlog.reset_defaults()
-        elif self._with_structlog and self._structlog is not None:
+        else:
             structlog.configure(**self._structlog)
 
 

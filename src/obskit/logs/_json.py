@@ -5,13 +5,13 @@ import math
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
 MAXIMUM_DEPTH = 8
 """Levels of nesting that are shown; deeper values appear as their type."""
 
 MAXIMUM_ITEMS = 1_000
-"""Items of one list or mapping that are shown."""
+"""Items inside of one field that are shown, those of all its levels together."""
 
 MAXIMUM_TEXT = 16_384
 """Characters of one text that are shown."""
@@ -35,20 +35,29 @@ def render_json(entry: "Mapping[str, Any]") -> bytes:
     Args:
         entry: Field names and values of any kind.
     """
-    plain = {name: plain_value(value) for name, value in entry.items()}
-    line = _encode(plain)
+    line = _encode(plain_entry(entry))
     for character, escaped in _LINE_SEPARATORS:
         if character in line:
             line = line.replace(character, escaped)
     return line + b"\n"
 
 
-def plain_value(value: Any, depth: int = 0) -> Any:
+def plain_entry(entry: "Mapping[Any, Any]") -> dict[str, Any]:
+    """Return an entry with texts for names and JSON's own types for values.
+
+    Args:
+        entry: Field names and values of any kind.
+    """
+    return {_key(name): plain_value(value) for name, value in entry.items()}
+
+
+def plain_value(value: Any, depth: int = 0, room: "Iterator[int] | None" = None) -> Any:
     """Return a value as JSON's own types, bounded in depth, items and length.
 
     Args:
         value: Anything.
         depth: How many containers it is inside of.
+        room: Has one element left for each item that may still be shown.
     """
     kind = type(value)
     if kind is str:
@@ -61,7 +70,7 @@ def plain_value(value: Any, depth: int = 0) -> Any:
         return value if math.isfinite(value) else None
     if depth >= MAXIMUM_DEPTH:
         return f"<{kind.__name__}>"
-    return _plain_container(value, depth)
+    return _plain_container(value, depth, iter(range(MAXIMUM_ITEMS)) if room is None else room)
 
 
 def text_of(value: Any) -> str:
@@ -72,20 +81,21 @@ def text_of(value: Any) -> str:
         return UNPRINTABLE
 
 
-def _plain_container(value: Any, depth: int) -> Any:
+def _plain_container(value: Any, depth: int, room: "Iterator[int]") -> Any:
     try:
         if isinstance(value, dict):
-            items = list(value.items())[:MAXIMUM_ITEMS]
-            return {_key(key): plain_value(item, depth + 1) for key, item in items}
+            pairs = zip(list(value.items()), room, strict=False)
+            return {_key(key): plain_value(item, depth + 1, room) for (key, item), _ in pairs}
         if isinstance(value, list | tuple | set | frozenset):
-            return [plain_value(item, depth + 1) for item in list(value)[:MAXIMUM_ITEMS]]
+            items = zip(list(value), room, strict=False)
+            return [plain_value(item, depth + 1, room) for item, _ in items]
     except Exception:
         return UNPRINTABLE
     return text_of(value)
 
 
 def _key(key: Any) -> str:
-    return key if type(key) is str else text_of(key)
+    return _cut(key) if type(key) is str else text_of(key)
 
 
 def _cut(text: str) -> str:

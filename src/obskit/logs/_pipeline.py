@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from obskit._guard import guard
 from obskit.context import CORRELATION_ID, current_context, unit_correlation_id
+from obskit.logs._json import UNPRINTABLE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -141,8 +142,11 @@ def traceback_text(error: BaseException) -> str:
     frames = error.__traceback__
     while frames is not None and _is_ours(frames.tb_frame):
         frames = frames.tb_next
-    text = "".join(traceback.format_exception(type(error), error, frames)).rstrip()
-    return text if len(text) <= MAXIMUM_TRACEBACK else "…" + text[-MAXIMUM_TRACEBACK:]
+    try:
+        text = "".join(traceback.format_exception(type(error), error, frames)).rstrip()
+    except Exception:  # its notes or its cause are properties that raise
+        text = f"{type(error).__qualname__}: {UNPRINTABLE}"
+    return text if len(text) <= MAXIMUM_TRACEBACK else "…" + text[1 - MAXIMUM_TRACEBACK :]
 
 
 def _is_ours(frame: "FrameType") -> bool:

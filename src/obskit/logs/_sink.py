@@ -1,9 +1,10 @@
 """Where finished lines go."""
 
+import io
 import os
 import sys
 import threading
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -43,8 +44,8 @@ class StandardOutput:
             OSError: If standard output is closed, full or gone.
         """
         line = self._render(entry)
-        stream = sys.stdout
-        if stream is None or stream.closed:
+        stream: Any = sys.stdout
+        if _is_closed(stream):
             raise OSError("standard output is closed")
         descriptor = _descriptor(stream)
         with _lock.held:
@@ -58,14 +59,19 @@ class StandardOutput:
 
 def is_terminal() -> bool:
     """Tell whether standard output is a terminal: whether a person is likely to read along."""
-    stream = sys.stdout
-    return stream is not None and not stream.closed and stream.isatty()
+    stream: Any = sys.stdout
+    return not _is_closed(stream) and hasattr(stream, "isatty") and bool(stream.isatty())
 
 
-def _descriptor(stream: IO[Any]) -> int | None:
+def _is_closed(stream: Any) -> bool:
+    return stream is None or getattr(stream, "closed", False)
+
+
+def _descriptor(stream: Any) -> int | None:
+    """Return the descriptor of a real file; one that a stand-in names is not where it writes."""
     try:
-        return stream.fileno()
-    except (OSError, AttributeError, ValueError):
+        return stream.fileno() if isinstance(stream, io.TextIOWrapper) else None
+    except OSError:  # a file in memory
         return None
 
 

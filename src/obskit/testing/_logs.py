@@ -24,7 +24,7 @@ class Logs:
         with self._lock:
             self._lines.append(line)
 
-    def all(self, **fields: Any) -> list[dict[str, Any]]:
+    def all(self, /, **fields: Any) -> list[dict[str, Any]]:
         """Return the lines that have these fields, in the order of writing.
 
         Args:
@@ -34,7 +34,7 @@ class Logs:
             lines = list(self._lines)
         return [line for line in lines if fields.items() <= _hashable(line, fields).items()]
 
-    def one(self, **fields: Any) -> dict[str, Any]:
+    def one(self, /, **fields: Any) -> dict[str, Any]:
         """Assert that exactly one line has these fields, and return it.
 
         Args:
@@ -45,7 +45,7 @@ class Logs:
             raise AssertionError(f"{len(found)} log lines, not 1, have {fields}" + self._listing())
         return found[0]
 
-    def none(self, **fields: Any) -> None:
+    def none(self, /, **fields: Any) -> None:
         """Assert that no line has these fields.
 
         Args:

@@ -24,7 +24,7 @@ class Metrics:
         self._registries = registries
         self._before = self._samples()
 
-    def value(self, name: str, **labels: str) -> float:
+    def value(self, name: str, /, **labels: str) -> float:
         """Return the sum of the samples of a name that have these labels, or 0.
 
         Args:
@@ -33,7 +33,7 @@ class Metrics:
         """
         return _total(self._samples(), name, labels)
 
-    def delta(self, name: str, **labels: str) -> float:
+    def delta(self, name: str, /, **labels: str) -> float:
         """Return by how much `value` has changed since the test began.
 
         Args:

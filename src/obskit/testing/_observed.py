@@ -30,9 +30,10 @@ class Observed:
         registry: Where obskit's own metrics are while this recorder is at work.
     """
 
+    metrics: Metrics
+
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        self.metrics = Metrics(lambda: [REGISTRY, self.registry])
         self.logs = Logs()
         self.spans = Spans()
         self._operations = Log()
@@ -41,6 +42,7 @@ class Observed:
 
     def _begin(self, runtime: Runtime, faults: list[tuple[str, Exception]]) -> None:
         self._runtime, self._faults = runtime, faults
+        self.metrics = Metrics(lambda: [REGISTRY, self.registry])
 
     def _runtimes(self) -> list[Runtime]:
         """Return the runtime that recording began with, and the one configured since."""
@@ -116,7 +118,10 @@ def _host_events(logs: Logs) -> "Generator[None]":
         logs.add({"level": level, **event_dict})
         return event_dict
 
-    processors: list[Any] = structlog.get_config()["processors"]
+    processors = structlog.get_config()["processors"]
+    if not isinstance(processors, list):
+        yield
+        return
     processors.insert(0, take)  # in place: cached loggers hold this very list
     try:
         yield

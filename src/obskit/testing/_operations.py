@@ -111,7 +111,7 @@ class Operations:
         """
         return self._narrow(f"error {error_type!r}", lambda ended: ended.error_type == error_type)
 
-    def with_labels(self, **labels: Any) -> "Operations":
+    def with_labels(self, /, **labels: Any) -> "Operations":
         """Assert that at least one has these labels, among others perhaps.
 
         Args:
@@ -119,7 +119,7 @@ class Operations:
         """
         return self._narrow(f"labels {labels}", lambda ended: _holds(ended.labels, labels))
 
-    def with_attributes(self, **attributes: Any) -> "Operations":
+    def with_attributes(self, /, **attributes: Any) -> "Operations":
         """Assert that at least one has these attributes, among others perhaps.
 
         Args:
@@ -129,7 +129,7 @@ class Operations:
             f"attributes {attributes}", lambda ended: _holds(ended.attributes, attributes)
         )
 
-    def with_event(self, name: str, **attributes: Any) -> "Operations":
+    def with_event(self, name: str, /, **attributes: Any) -> "Operations":
         """Assert that at least one has such an event.
 
         Args:
