@@ -20,7 +20,6 @@ def anyio_backend() -> str:
 @pytest.fixture(autouse=True)
 def _unconfigured(monkeypatch: pytest.MonkeyPatch) -> "Generator[None]":
     """Leave no configuration behind, and take none from the environment."""
-
     for name in os.environ:
         if name.startswith(("OBSKIT_", "OTEL_")):
             monkeypatch.delenv(name)

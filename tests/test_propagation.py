@@ -6,10 +6,8 @@ import contextvars
 import gc
 import multiprocessing
 import pickle
-import sys
 import threading
 from collections.abc import Generator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,14 +16,11 @@ from hypothesis import strategies as st
 from opentelemetry import baggage, trace
 from opentelemetry import context as opentelemetry_context
 from prometheus_client import CollectorRegistry
+from tests.kits.carried import report
 
 import obskit
 from obskit.context import current_context, is_valid_correlation_id
 from obskit.testing import Observed
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
-
-from tests.kits.carried import report
 
 TRACE_ID = "0af7651916cd43dd8448eb211c80319c"
 PARENT = f"00-{TRACE_ID}-b7ad6b7169203331-01"

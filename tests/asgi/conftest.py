@@ -2,19 +2,15 @@
 
 import asyncio
 import socket
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 import uvicorn
-
-sys.path.insert(0, str(Path(__file__).parents[2]))  # the kits are importable from anywhere
 
 Application = Callable[..., Any]
 

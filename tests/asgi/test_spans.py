@@ -9,7 +9,7 @@ from opentelemetry import trace
 from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
-from opentelemetry.trace import SpanKind
+from opentelemetry.trace import NonRecordingSpan, SpanKind
 from prometheus_client import CollectorRegistry
 from tests.kits.asgi import body, sends, start
 
@@ -138,3 +138,47 @@ async def test_one_server_span_where_the_framework_makes_one_too(
     assert server.context is not None
     trace_ids = {span.context.trace_id for span in spans if span.context is not None}
     assert trace_ids == {server.context.trace_id}
+
+
+async def test_a_span_of_the_host_s_learns_the_outcome_while_it_is_open(
+    call: Call, tracer: TracerProvider, exporter: InMemorySpanExporter
+) -> None:
+    """A middleware further out, such as contrib's, ends its span when the application returns."""
+    obskit.configure(tracing=tracer, logging="off", registry=CollectorRegistry())
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        obskit.current().set(tenant="acme")
+        await sends(start(500), body())(scope, receive, send)
+
+    with tracer.get_tracer("host").start_as_current_span("theirs", kind=SpanKind.SERVER):
+        await call(ObservabilityMiddleware(app))
+    (span,) = exporter.get_finished_spans()
+    assert dict(span.attributes or {}) == {"obskit.outcome": "error", "tenant": "acme"}
+
+
+async def test_a_span_of_the_host_s_that_fails_is_counted(call: Call) -> None:
+    class Failing(NonRecordingSpan):
+        kind = SpanKind.SERVER
+
+        def is_recording(self) -> bool:
+            return True
+
+        def set_attribute(self, key: str, value: Any) -> None:
+            raise RuntimeError(key)
+
+    obskit.configure(tracing=TracerProvider(), logging="off", registry=CollectorRegistry())
+    with guard.recording() as faults, trace.use_span(Failing(trace.INVALID_SPAN_CONTEXT)):
+        await call(ObservabilityMiddleware(sends(start(), body(b"x"))))
+    assert [site for site, _ in faults] == ["operation.span"]
+
+
+@pytest.fixture
+def exporter() -> InMemorySpanExporter:
+    return InMemorySpanExporter()
+
+
+@pytest.fixture
+def tracer(exporter: InMemorySpanExporter) -> TracerProvider:
+    provider = TracerProvider(shutdown_on_exit=False)
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    return provider

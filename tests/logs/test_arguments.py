@@ -143,7 +143,7 @@ class UnprintableError(Exception):
 
 def test_an_exception_that_cannot_be_printed_leaves_the_line(observed: Observed) -> None:
     obskit.get_logger("app").error("one", exc_info=UnprintableError("x"))
-    assert observed.logs.one(event="one", exception="UnprintableError: <unprintable>")
+    assert "UnprintableError: " in observed.logs.one(event="one")["exception"]
 
 
 def test_a_long_traceback_keeps_its_end(observed: Observed) -> None:

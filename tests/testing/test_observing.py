@@ -158,6 +158,19 @@ def test_processors_that_cannot_be_changed_are_left_alone() -> None:
     assert isinstance(structlog.get_config()["processors"], tuple)
 
 
+def test_an_application_that_shuts_obskit_down_is_recorded_all_the_same(
+    observed: Observed,
+) -> None:
+    obskit.configure(service="shop")
+    with obskit.observe("before"):
+        obskit.shutdown()
+    with obskit.observe("after"):
+        pass
+    for name in ("before", "after"):
+        observed.operation(name).once()
+        assert observed.metrics.delta("operations_total", operation=name) == 1
+
+
 def test_an_operation_left_open_is_found() -> None:
     operation = obskit.observe("never ends")
     with pytest.raises(AssertionError, match=r"still in flight(.|\n)*\n  never ends"), observing():

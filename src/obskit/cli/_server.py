@@ -31,6 +31,7 @@ def listen(port: int) -> socket.socket:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((HOST, port))
+        listener.listen()  # whoever reads that we serve may connect at once
     except OSError as error:
         listener.close()
         raise OSError(f"cannot listen on {HOST}:{port}: {error.strerror}") from None

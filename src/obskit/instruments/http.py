@@ -238,8 +238,11 @@ class HttpRequest(Operation):
     def _end_span(self) -> None:
         """End the span; one of the framework's own only gets the outcome, while it is open."""
         if self._host_span is not None and self._host_span.is_recording():
-            self._host_span.set_attribute("obskit.outcome", self.outcome)
-            self._host_span.set_attributes(span_attributes(self.attributes))
+            try:
+                self._host_span.set_attribute("obskit.outcome", self.outcome)
+                self._host_span.set_attributes(span_attributes(self.attributes))
+            except Exception as error:
+                guard.report("operation.span", error)
         super()._end_span()
 
     def _span_values(self) -> dict[str, Any]:

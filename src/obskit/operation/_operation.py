@@ -119,7 +119,7 @@ class Operation:
 
     # What a decorated function may do with it
 
-    def set(self, **attributes: Any) -> None:
+    def set(self, /, **attributes: Any) -> None:
         """Add attributes: they reach the span and the log lines of this operation, never metrics.
 
         Args:
@@ -135,7 +135,7 @@ class Operation:
             del attributes[name]
         self.attributes.update(attributes)
 
-    def event(self, name: str, **attributes: Any) -> None:
+    def event(self, name: str, /, **attributes: Any) -> None:
         """Mark a point in time inside the operation: an event of its span.
 
         Args:
@@ -310,10 +310,10 @@ class NoOperation(Operation):
 
     __slots__ = ()
 
-    def set(self, **attributes: Any) -> None:
+    def set(self, /, **attributes: Any) -> None:
         """Do nothing."""
 
-    def event(self, name: str, **attributes: Any) -> None:
+    def event(self, name: str, /, **attributes: Any) -> None:
         """Do nothing."""
 
     def enter(self) -> None:

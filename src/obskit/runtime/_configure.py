@@ -21,7 +21,7 @@ class _State:
     def __init__(self) -> None:
         self.renew()
         os.register_at_fork(after_in_child=self.renew)
-        self.runtime = _UNCONFIGURED
+        self.base = self.runtime = _UNCONFIGURED
         self.backends: Backends | None = None
         self.at_exit = False
 
@@ -78,8 +78,8 @@ def shutdown() -> None:
     It runs by itself when the interpreter exits. Calls of decorated functions go on working.
     """
     with state.lock:
-        if state.runtime is not _UNCONFIGURED:
-            _replace(state.runtime, _UNCONFIGURED)
+        if state.runtime is not state.base:
+            _replace(state.runtime, state.base)
 
 
 @contextmanager
@@ -90,15 +90,15 @@ def redirected(backends: Backends) -> "Generator[Runtime]":
         backends: Where they go.
     """
     with state.lock:
-        outer, outer_backends = state.runtime, state.backends
+        outer, outer_base, outer_backends = state.runtime, state.base, state.backends
         state.backends = backends
-        runtime = Runtime(outer.settings, backends)
+        state.base = runtime = Runtime(outer.settings, backends)
         _replace(outer, runtime)
     try:
         yield runtime
     finally:
         with state.lock:
-            state.backends = outer_backends
+            state.base, state.backends = outer_base, outer_backends
             _replace(state.runtime, outer)
 
 
@@ -118,7 +118,7 @@ def _still_held(runtime: Runtime | None) -> Runtime:
     """Return the first runtime on the way back that has not been left meanwhile."""
     while runtime is not None and runtime.holds <= 0:
         runtime = runtime.before
-    return runtime or _UNCONFIGURED
+    return runtime or state.base
 
 
 def _replace(old: Runtime, new: Runtime) -> None:
