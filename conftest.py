@@ -16,6 +16,7 @@ import asyncio
 import contextvars
 import doctest
 import functools
+import importlib.util
 import inspect
 import io
 import json
@@ -270,7 +271,7 @@ def _close(namespace: dict[str, Any]) -> None:
 
 @functools.cache
 def _collector() -> "Callable[[Path, pytest.Collector], pytest.Collector | None]":
-    from sybil import Sybil  # noqa: PLC0415 - tests without extras have no pages and no Sybil
+    from sybil import Sybil  # noqa: PLC0415 - tests without extras have no Sybil
     from sybil.parsers.markdown import lexers  # noqa: PLC0415 - the same
 
     def parser(lexer: Any, evaluate: "Callable[[Example], None]") -> Any:
@@ -300,5 +301,7 @@ def _collector() -> "Callable[[Path, pytest.Collector], pytest.Collector | None]
 
 
 def pytest_collect_file(file_path: Path, parent: "pytest.Collector") -> "pytest.Collector | None":
-    """Collect a page's blocks as tests."""
-    return _collector()(file_path, parent) if file_path.suffix == ".md" else None
+    """Collect a page's blocks as tests, where Sybil is installed."""
+    if file_path.suffix != ".md" or importlib.util.find_spec("sybil") is None:
+        return None
+    return _collector()(file_path, parent)

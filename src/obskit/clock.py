@@ -24,8 +24,8 @@ class SystemClock:
     ``monotonic`` is `time.perf_counter`, the finest monotonic clock that Python offers.
     """
 
-    monotonic = staticmethod(time.perf_counter)
-    time = staticmethod(time.time)
+    monotonic: "staticmethod[[], float]" = staticmethod(time.perf_counter)
+    time: "staticmethod[[], float]" = staticmethod(time.time)
 
 
 class ManualClock:

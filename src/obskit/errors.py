@@ -53,7 +53,7 @@ class UnknownSettingError(ConfigurationError):
 
         self.name = name
         self.source = source
-        self.known = sorted(known)
+        self.known: list[str] = sorted(known)
         close = get_close_matches(name, self.known, n=1)
         remedy = f"did you mean {close[0]!r}?" if close else f"known are: {', '.join(self.known)}"
         super().__init__(f"unknown setting {name!r} ({source}): {remedy}")

@@ -9,6 +9,7 @@ from fastapi import APIRouter, FastAPI
 from starlette.applications import Starlette
 from starlette.middleware.base import BaseHTTPMiddleware
 from starlette.middleware.gzip import GZipMiddleware
+from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.routing import Host, Mount, Route, Router
 from starlette.staticfiles import StaticFiles
@@ -195,7 +196,11 @@ async def test_a_middleware_that_runs_the_rest_in_another_task(
 async def test_routes_added_while_serving_are_found(observed: Observed, get: Get) -> None:
     app = instrument(Starlette(routes=[Route("/old/{x}", answer)]))
     await get(app, "/old/1")
-    app.router.routes.append(Mount("/new", routes=[Route("/leaf/{y}", answer)]))
+
+    async def leaf(_: Request) -> PlainTextResponse:
+        return PlainTextResponse("ok")
+
+    app.router.routes.append(Mount("/new", routes=[Route("/leaf/{y}", leaf)]))
     await get(app, "/new/leaf/1")
     assert observed.metrics.delta("http_requests_total", route="/new/leaf/{y}") == 1
 

@@ -121,10 +121,10 @@ def test_generators_left_open_are_closed_quietly() -> None:
     assert not re.search("Traceback|detach|ignored", done.stderr)
 
 
+@pytest.mark.otlp
 def test_a_collector_that_hangs_holds_the_exit_up_no_longer_than_the_timeout(
     silent_collector: str,
 ) -> None:
-    pytest.importorskip("opentelemetry.exporter.otlp.proto.http")
     started = time.monotonic()
     done = run(
         """
@@ -145,8 +145,8 @@ def test_a_collector_that_hangs_holds_the_exit_up_no_longer_than_the_timeout(
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.otlp
 def test_a_collector_that_refuses_is_no_reason_to_fail() -> None:
-    pytest.importorskip("opentelemetry.exporter.otlp.proto.http")
     done = run(
         """
         import obskit

@@ -5,6 +5,7 @@ Its template within the whole application (a mount has a template of its own) is
 index that is built once; nothing is matched again.
 """
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from obskit.instruments import UNMATCHED
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
 
 MAXIMUM_ROUTES = 100_000
 """Routes that the index holds; with more, each request looks at its route alone."""
+
+_PARAMETER = re.compile(r"\\{\w+\\}")
+"""In an escaped template."""
 
 
 class RouteTemplates:
@@ -29,6 +33,7 @@ class RouteTemplates:
     def __init__(self, application: Any) -> None:
         self._application = application
         self._index: dict[int, tuple[Any, str]] = {}
+        self._endpoints: dict[int, dict[str, re.Pattern[str]]] = {}
 
     def find(self, scope: "Scope") -> str:
         """Return the template of the route that a request has taken.
@@ -41,10 +46,18 @@ class RouteTemplates:
         if included is not None and (route is None or included.original_route is route):
             chosen = getattr(included, "starlette_route", None) or included
             return (self._known(scope.get("app")) or "") + _own_template(chosen)
-        taken = scope.get("endpoint") if route is None else route
-        if taken is None:
-            return UNMATCHED
-        return self._known(taken) or _own_template(taken) or UNMATCHED
+        if route is not None:
+            return self._known(route) or _own_template(route) or UNMATCHED
+        return self._of_endpoint(scope.get("endpoint"), scope) or UNMATCHED
+
+    def _of_endpoint(self, endpoint: Any, scope: "Scope") -> str | None:
+        """Return the template by the endpoint: what Starlette before 1.7 leaves in the scope."""
+        known = None if endpoint is None else self._known(endpoint)
+        candidates = self._endpoints.get(id(endpoint), {})
+        if len(candidates) > 1:
+            fits = (text for text in candidates if candidates[text].fullmatch(scope["path"]))
+            return next(fits, known)
+        return known
 
     def _known(self, key: Any) -> str | None:
         found = self._index.get(id(key))
@@ -59,6 +72,7 @@ class RouteTemplates:
             self._index[id(application)] = (application, "")
             for part, template in _walk(application, ""):
                 self._index[id(part)] = (part, template)
+                self._endpoints.setdefault(id(part), {})[template] = _pattern(template)
 
 
 def _walk(application: Any, prefix: str) -> "Iterator[tuple[Any, str]]":
@@ -89,3 +103,8 @@ def _own_template(route: Any) -> str:
     """Return a route's template without the mounts above it; a mount's has no ``/{path}``."""
     template = getattr(route, "path_format", None) or getattr(route, "path", "")
     return str(template).removesuffix("/{path}") if hasattr(route, "routes") else str(template)
+
+
+def _pattern(template: str) -> "re.Pattern[str]":
+    """Return what paths of a template look like, below any root path."""
+    return re.compile(".*" + _PARAMETER.sub("[^/]+", re.escape(template)))

@@ -16,7 +16,7 @@ from obskit.tracing import current_server_span, read_trace_headers
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from opentelemetry.trace import Span
+    from opentelemetry.trace import Span, Tracer
 
     from obskit.runtime import Runtime
 
@@ -162,15 +162,15 @@ class HttpRequest(Operation):
         headers: "Mapping[str, str]",
         find_route: "Callable[[], str]",
     ) -> None:
-        self.method = method if method in METHODS else OTHER_METHOD
+        self.method: str = method if method in METHODS else OTHER_METHOD
         super().__init__(instrument, self.method, {}, {})
-        self.path = path
-        self.correlation_id = correlation_id
-        self.client = ""
+        self.path: str = path
+        self.correlation_id: str = correlation_id
+        self.client: str = ""
         self.status: int | None = None
-        self.request_bytes = 0
-        self.response_bytes = 0
-        self.disconnected = False
+        self.request_bytes: int = 0
+        self.response_bytes: int = 0
+        self.disconnected: bool = False
         self._headers = headers
         self._host_span: Span | None = None
         self._find_route = find_route
@@ -211,21 +211,24 @@ class HttpRequest(Operation):
         if self._outcome is None and self.status >= SERVER_ERROR:
             self._outcome = "error"
         route = self.route
-        self.name = f"{self.method} {route}"
-        self.labels = {"method": self.method, "route": route, "status": str(self.status)}
+        self.name: str = f"{self.method} {route}"
+        self.labels: Mapping[str, str] = {
+            "method": self.method,
+            "route": route,
+            "status": str(self.status),
+        }
 
     def _adopt_context(self) -> None:
         """Begin with a context of its own: servers reuse theirs between requests."""
         self._context = Context({CORRELATION_ID: self.correlation_id}, self)
 
-    def _begin_span(self, runtime: "Runtime") -> None:
+    def _begin_span(self, tracer: "Tracer") -> None:
         try:
-            assert runtime.tracing is not None  # noqa: S101 - the caller has asked
             self._host_span = current_server_span()
             if self._host_span is not None:
                 return
             parent = read_trace_headers(self._headers, TraceContext())
-            self.span = runtime.tracing.tracer.start_span(
+            self.span: Span | None = tracer.start_span(
                 self.method,
                 context=parent,
                 kind=SpanKind.SERVER,

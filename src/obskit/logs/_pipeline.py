@@ -56,7 +56,7 @@ class LogPipeline:
         clock: "Clock",
         trace_ids: "Callable[[], tuple[str, str] | None]",
     ) -> None:
-        self.level = LEVELS[level]
+        self.level: int = LEVELS[level]
         self._identity = {name: value for name, value in identity.items() if value}
         self._deliver = deliver
         self._clock = clock

@@ -8,7 +8,7 @@ engine calls later. Only the thread that folds changes a cell, so they need no l
 import math
 from abc import ABC, abstractmethod
 from bisect import bisect_left
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from prometheus_client import metrics as prometheus_metrics
 from prometheus_client.samples import Exemplar
@@ -64,9 +64,9 @@ class Cell(ABC):
     __slots__ = ("created", "engine", "handle", "pending")
 
     def __init__(self, spec: "MetricSpec", engine: "Engine") -> None:  # noqa: ARG002 - histograms need it
-        self.engine = engine
-        self.pending = engine.pending
-        self.created = engine.clock.time()
+        self.engine: Engine = engine
+        self.pending: list[Any] = engine.pending
+        self.created: float = engine.clock.time()
         self.handle: object = None
 
     @property
@@ -97,9 +97,9 @@ class CounterCell(Cell):
 
     def __init__(self, spec: "MetricSpec", engine: "Engine") -> None:
         super().__init__(spec, engine)
-        self.total = 0.0
+        self.total: float = 0.0
         self.exemplar: Exemplar | None = None
-        self.fold = self._fold
+        self.fold: Callable[[float], None] = self._fold
 
     @property
     def value(self) -> float:
@@ -161,9 +161,9 @@ class GaugeCell(Cell):
 
     def __init__(self, spec: "MetricSpec", engine: "Engine") -> None:
         super().__init__(spec, engine)
-        self.level = 0.0
+        self.level: float = 0.0
         self.function: Callable[[], float] | None = None
-        self.fold = self._fold
+        self.fold: Callable[[float], None] = self._fold
 
     @property
     def value(self) -> float:
@@ -215,11 +215,11 @@ class HistogramCell(Cell):
 
     def __init__(self, spec: "MetricSpec", engine: "Engine") -> None:
         super().__init__(spec, engine)
-        self.bounds = spec.buckets
-        self.counts = [0] * len(spec.buckets)
-        self.sum = 0.0
+        self.bounds: tuple[float, ...] = spec.buckets
+        self.counts: list[int] = [0] * len(spec.buckets)
+        self.sum: float = 0.0
         self.exemplars: list[Exemplar | None] = [None] * len(spec.buckets)
-        self.fold = self._fold
+        self.fold: Callable[[float], None] = self._fold
 
     @property
     def value(self) -> float:

@@ -54,7 +54,7 @@ class Engine:
     def __init__(self, clock: Clock | None = None) -> None:
         self.clock: Clock = clock or SystemClock()
         self.pending: list[Any] = []
-        self.dropped_observations = {"overflow": 0, "refused": 0}
+        self.dropped_observations: dict[str, int] = {"overflow": 0, "refused": 0}
         self.dropped_series: dict[str, int] = {}
         self._folding = False
         self._patience = DRAIN_SECONDS
@@ -169,5 +169,5 @@ def _start_afresh_in_child() -> None:  # pragma: no cover - the same
 
 os.register_at_fork(after_in_child=_start_afresh_in_child)
 
-default_engine = Engine()
+default_engine: Engine = Engine()
 """The process's own: every family uses it unless told otherwise."""

@@ -55,7 +55,7 @@ class Family:
         self, spec: "MetricSpec", *, max_series: int = MAX_SERIES, engine: Engine | None = None
     ) -> None:
         self.spec = spec
-        self.engine = engine or default_engine
+        self.engine: Engine = engine or default_engine
         self._max_series = max_series
         self._series: dict[_Values, dict[_Values, Cell]] = {spec.labels: {}}
         self._overflow: dict[_Values, Cell] = {}

@@ -17,9 +17,10 @@ if TYPE_CHECKING:
     from contextvars import Token
 
     from opentelemetry import context as opentelemetry_context
-    from opentelemetry.trace import Span
+    from opentelemetry.trace import Span, Tracer
 
     from obskit.runtime import Runtime
+    from obskit.tracing import Tracing
 
 MAXIMUM_ATTRIBUTES = 128
 """Attributes, and likewise events, that one operation keeps: OpenTelemetry's own limit."""
@@ -78,6 +79,7 @@ class Operation:
         "_outer_trace",
         "_reported",
         "_token",
+        "_tracing",
         "_trace",
         "attributes",
         "duration",
@@ -98,18 +100,19 @@ class Operation:
         labels: "Mapping[str, str]",
         attributes: dict[str, Any],
     ) -> None:
-        self.name = name
-        self.labels = labels
-        self.attributes = attributes
+        self.name: str = name
+        self.labels: Mapping[str, str] = labels
+        self.attributes: dict[str, Any] = attributes
         self.events: list[tuple[str, dict[str, Any]]] = []
         self.error: BaseException | None = None
-        self.error_type = ""
-        self.duration = 0.0
-        self.started = 0.0
+        self.error_type: str = ""
+        self.duration: float = 0.0
+        self.started: float = 0.0
         self.parent: Operation | None = None
         self.span: Span | None = None
         self._instrument = instrument
         self._ended = False
+        self._tracing: Tracing | None = None
         self._outcome: Outcome | None = None
         self._context: Context | None = None
         self._token: Token[Context | None] | None = None
@@ -181,8 +184,9 @@ class Operation:
         """Start the clock and the span, and count it as in flight."""
         runtime = self._instrument.runtime
         self._adopt_context()
-        if runtime.tracing is not None:
-            self._begin_span(runtime)
+        self._tracing = runtime.tracing
+        if self._tracing is not None:
+            self._begin_span(self._tracing.tracer)
         self.started = runtime.clock.monotonic()
         runtime.store.in_flight[id(self)] = self
 
@@ -269,19 +273,16 @@ class Operation:
             self._context = Context(outer.fields, self)
             self.parent = outer.operation
 
-    def _begin_span(self, runtime: "Runtime") -> None:
+    def _begin_span(self, tracer: "Tracer") -> None:
         try:
-            assert runtime.tracing is not None  # noqa: S101 - the caller has asked
-            self.span = runtime.tracing.tracer.start_span(
-                self.name, kind=self._instrument.span_kind
-            )
+            self.span = tracer.start_span(self.name, kind=self._instrument.span_kind)
             self._trace = set_span_in_context(self.span)
         except Exception as error:
             guard.report("operation.span", error)
 
     def _end_span(self) -> None:
         span, self.span = self.span, None
-        if span is None:
+        if span is None or self._tracing is None or self._tracing.ended:
             return
         try:
             if span.is_recording():

@@ -72,16 +72,16 @@ class Runtime:
         self.registry: CollectorRegistry = (
             backends.registry if backends else settings.registry or REGISTRY
         )
-        self.store = MetricStore(
+        self.store: MetricStore = MetricStore(
             self.registry, namespace=settings.namespace, max_series=settings.max_series
         )
-        self.listeners = (backends.listener,) if backends else ()
+        self.listeners: tuple[Callable[[Any], None], ...] = (backends.listener,) if backends else ()
         self.tracing: Tracing | None = None
         self.logs: LogPipeline | None = None
-        self.configured = False
+        self.configured: bool = False
         self.before: Runtime | None = None
         self.holds = 1
-        self.entered = False
+        self.entered: bool = False
         self._undo = undo
         self._installation: Installation | None = None
 

@@ -27,7 +27,7 @@ class MetricStore:
     """
 
     def __init__(self, registry: "CollectorRegistry", *, namespace: str, max_series: int) -> None:
-        self.key = (registry, namespace, max_series)
+        self.key: tuple[CollectorRegistry, str, int] = (registry, namespace, max_series)
         self.in_flight: dict[int, Any] = {}
         self._registry = registry
         self._namespace = namespace

@@ -33,9 +33,9 @@ class Observed:
     metrics: Metrics
 
     def __init__(self) -> None:
-        self.registry = CollectorRegistry()
-        self.logs = Logs()
-        self.spans = Spans()
+        self.registry: CollectorRegistry = CollectorRegistry()
+        self.logs: Logs = Logs()
+        self.spans: Spans = Spans()
         self._operations = Log()
         self._faults: list[tuple[str, Exception]] = []
         self._runtime: Runtime | None = None

@@ -71,7 +71,7 @@ class Operations:
 
     def __init__(self, name: str, found: "Sequence[Ended]", log: Log) -> None:
         self.name = name
-        self.found = list(found)
+        self.found: list[Ended] = list(found)
         self._log = log
 
     def once(self) -> Self:

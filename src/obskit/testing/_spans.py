@@ -16,7 +16,7 @@ class Spans:
 
     def __init__(self) -> None:
         self._exporter = InMemorySpanExporter()
-        self.processor = SimpleSpanProcessor(self._exporter)
+        self.processor: SimpleSpanProcessor = SimpleSpanProcessor(self._exporter)
 
     def all(self, name: str | None = None) -> "list[ReadableSpan]":
         """Return the spans in the order in which they began.

@@ -28,11 +28,15 @@ class Tracing:
     Args:
         provider: Where spans go.
         owned: Whether to shut the provider down with the runtime.
+
+    Attributes:
+        ended: Whether a provider of ours has been shut down, so that it takes no more spans.
     """
 
     def __init__(self, provider: "AnyTracerProvider", *, owned: bool) -> None:
         self.provider = provider
         self.tracer: Tracer = provider.get_tracer("obskit", __version__)
+        self.ended: bool = False
         self._hangs = False
         self._caller = DeadlineCaller(_report) if owned else None
 
@@ -53,6 +57,7 @@ class Tracing:
         self._within(0.0 if self._hangs else timeout, "shutdown")
         if self._caller is not None:
             self._caller.end()
+            self.ended = True
 
     def _within(self, timeout: float, method: str) -> None:
         """Call a method of our SDK provider, but wait only so long."""
