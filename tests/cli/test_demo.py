@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from contextlib import contextmanager
+from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 import httpx
@@ -57,7 +58,7 @@ def test_the_document_tells_what_every_client_saw(document: dict[str, Any]) -> N
         "a slow call": ("GET /report", 200),
         "a declined card": ("POST /orders", 500),
         "a path that is not there": ("GET /wp-login.php", 404),
-        "a bad correlation id": ("GET /orders/1", 200),
+        "a bad id, which is replaced": ("GET /orders/1", 200),
         "a client that hangs up": ("GET /export", None),
     }
 
@@ -66,7 +67,7 @@ def test_ids_are_kept_made_and_replaced(document: dict[str, Any]) -> None:
     ids = {call["what"]: call["correlation_id"] for call in document["traffic"]}
     assert ids["an order"] == "demo-first-order"
     assert len(ids["another order, no id"]) == 32
-    assert len(ids["a bad correlation id"]) == 32
+    assert len(ids["a bad id, which is replaced"]) == 32
 
 
 def test_the_metrics_count_that_very_traffic(document: dict[str, Any]) -> None:
@@ -116,7 +117,8 @@ def test_a_pipe_gets_plain_text_with_every_part() -> None:
     assert "\x1b" not in completed.stdout
     for part in ("1. What clients did", "http_requests_total", "operation failed", "charge_card"):
         assert part in completed.stdout
-    assert "obskit demo --serve" in completed.stdout
+    assert completed.stdout.startswith("obskit: describe a unit of work once")
+    assert "python -m obskit demo --serve" in completed.stdout
 
 
 def test_a_terminal_gets_colours() -> None:
@@ -146,6 +148,30 @@ def read_terminal(descriptor: int) -> str:
             break
         output += piece
     return output.decode()
+
+
+def test_ctrl_c_ends_the_demo_without_a_traceback() -> None:
+    with subprocess.Popen(
+        [*COMMAND, "demo"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        children = Path(f"/proc/{process.pid}/task")
+        deadline = time.monotonic() + SECONDS
+        while len(list(children.iterdir())) < 2 and time.monotonic() < deadline:
+            time.sleep(0.01)  # until the server has its thread
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=SECONDS)
+    assert (process.returncode, errors) == (130, "")
+
+
+def test_a_reader_that_goes_away_is_no_traceback() -> None:
+    with subprocess.Popen(
+        [*COMMAND, "demo"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        process.stdout.close()
+        assert process.stderr is not None
+        assert process.stderr.read() == b""
+        assert process.wait(SECONDS) == 1
 
 
 @contextmanager

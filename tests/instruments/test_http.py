@@ -57,16 +57,19 @@ def test_the_route_may_be_unknown_until_the_end(observed: Observed) -> None:
     found = ["unmatched"]
     one = request(HttpInstrument(active_runtime()), lambda: found[-1])
     one.begin()
+    one.enter()
     assert observed.metrics.value("http_requests_in_progress", route="unmatched") == 1
     found.append("/items/{id}")
     assert observed.metrics.value("http_requests_in_progress", route="/items/{id}") == 1
     one.end()
+    one.leave()
     observed.operation("GET /items/{id}").once()
 
 
 def test_a_scrape_in_another_thread_sees_it(observed: Observed) -> None:
     one = request(HttpInstrument(active_runtime()))
     one.begin()
+    one.enter()
     seen: list[float] = []
     thread = threading.Thread(
         target=lambda: seen.append(observed.metrics.value("http_requests_in_progress"))
@@ -74,6 +77,7 @@ def test_a_scrape_in_another_thread_sees_it(observed: Observed) -> None:
     thread.start()
     thread.join()
     one.end()
+    one.leave()
     assert seen == [1]
 
 

@@ -4,6 +4,7 @@ import json
 import logging
 import sys
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import obskit
@@ -19,13 +20,6 @@ if TYPE_CHECKING:
 
 SETTLE_SECONDS = 5.0
 """How long the service may take to notice that a client has gone."""
-
-NEXT = (
-    "obskit demo --serve --port 8000    keep the service running; try /metrics and /health",
-    "obskit demo --json                 the same as one JSON document",
-    "examples/                          a worker, a FastAPI service, a bare ASGI application",
-    "docs/tutorials/first-service.md    build one yourself",
-)
 
 Document = dict[str, Any]
 
@@ -80,8 +74,20 @@ def record() -> Document:
                 "spans": _spans(observed),
             },
             "health": get_json(base, "/health"),
-            "next": list(NEXT),
+            "next": _next_steps(),
         }
+
+
+def _next_steps() -> list[str]:
+    """Return how to go on, with the command as it was called."""
+    called = Path(sys.argv[0])
+    command = str(called) if called.name == "obskit" else "python -m obskit"
+    return [
+        f"{command} demo --serve --port 8000   keep it running; try /metrics and /health",
+        f"{command} demo --json                the same as one JSON document",
+        "examples/                             a worker, a FastAPI service, a bare ASGI app",
+        "docs/tutorials/first-service.md       build one yourself",
+    ]
 
 
 def _settle(observed: "Observed") -> None:

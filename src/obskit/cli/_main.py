@@ -1,6 +1,7 @@
 """Arguments, and one clear line for whatever goes wrong."""
 
 import argparse
+import os
 import sys
 from typing import TYPE_CHECKING, NoReturn
 
@@ -12,6 +13,9 @@ if TYPE_CHECKING:
 
 HIGHEST_PORT = 65_535
 
+INTERRUPTED = 130
+"""The exit code of a program that Ctrl-C has ended: 128 and the number of SIGINT."""
+
 
 def main(arguments: "Sequence[str] | None" = None) -> int:
     """Run the command line.
@@ -20,7 +24,8 @@ def main(arguments: "Sequence[str] | None" = None) -> int:
         arguments: What follows the command's name; the process's own unless given.
 
     Returns:
-        The exit code: 0 when it worked, 1 when it did not; wrong arguments exit with 2.
+        The exit code: 0 when it worked, 1 when it did not, 130 after Ctrl-C; wrong arguments exit
+        with 2.
     """
     parsed = _parser().parse_args(arguments)
     if parsed.port is not None and not parsed.serve:
@@ -29,9 +34,14 @@ def main(arguments: "Sequence[str] | None" = None) -> int:
         if parsed.serve:
             return _serve(parsed.port or 0)
         return _demo(as_json=parsed.json)
+    except BrokenPipeError:  # a reader such as head has had enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     except (ObskitError, OSError) as error:
         print(f"obskit {parsed.command}: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        return INTERRUPTED
 
 
 class _Parser(argparse.ArgumentParser):

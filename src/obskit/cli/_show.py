@@ -1,5 +1,6 @@
 """The demo's document for people: colours and tables on a terminal, plain text in a pipe."""
 
+import json
 from typing import TYPE_CHECKING, Any
 
 from rich.box import SIMPLE_HEAD
@@ -15,6 +16,16 @@ if TYPE_CHECKING:
 
 PIPE_WIDTH = 132
 """Columns of plain text."""
+
+_INTRODUCTION = """\
+obskit: describe a unit of work once; metrics, log lines and spans follow from it.
+This small order service has been run for you. All that it says to obskit is of this kind:
+
+    instrument(app, health=health)                    # the requests, /metrics and /health
+
+    @obskit.observe("charge_card", labels={"provider": "stripe"})
+    async def charge_card(order, cents): ...          # counted, timed, logged when it fails, traced
+"""
 
 _LINE_FIELDS = ("level", "event", "logger", "trace_id")
 """Fields shown in columns of their own, or the same on every line of the request."""
@@ -42,14 +53,17 @@ def show(document: "Document") -> None:
         console = Console(highlight=False, width=PIPE_WIDTH, color_system=None)
     request = document["request"]
     followed = f"joined by their correlation id {request['correlation_id']!r}"
+    last = json.dumps(request["log_lines"][-1])
     sections: list[tuple[str, RenderableType]] = [
         ("What clients did to a small order service", _traffic(console, document["traffic"])),
         ("The metrics that moved, as /metrics shows them", _metrics(console, document["metrics"])),
         (f"The log lines of one request, {followed}", _lines(console, request["log_lines"])),
+        ("The last of them, as it was written", Text(last)),
         ("The spans of the same request", _spans(request["spans"])),
         (f"What /health answers: {document['health']['status']}", _health(document["health"])),
         ("How to go on", Text("\n".join(document["next"]))),
     ]
+    console.print(Text(_INTRODUCTION))
     for number, (title, body) in enumerate(sections, start=1):
         console.print(Text(f"{number}. {title}", style="bold cyan"))
         console.print(body)

@@ -49,7 +49,7 @@ CALLS = (
         _order(3, card="declined"),
     ),
     Call("a path that is not there", "GET", "/wp-login.php", {}),
-    Call("a bad correlation id", "GET", "/orders/1", {"X-Request-ID": "<script>"}),
+    Call("a bad id, which is replaced", "GET", "/orders/1", {"X-Request-ID": "<script>"}),
 )
 
 

@@ -4,7 +4,14 @@ from obskit.operation._arguments import arg
 from obskit.operation._in_progress import InProgress
 from obskit.operation._names import DEFAULT_NAMES, OUTCOMES, MetricNames, Outcome
 from obskit.operation._observe import Observation, observe
-from obskit.operation._operation import Instrument, Operation, current, outcome_of, span_attributes
+from obskit.operation._operation import (
+    Instrument,
+    Operation,
+    current,
+    outcome_of,
+    span_attributes,
+    with_fixed,
+)
 
 __all__ = [
     "DEFAULT_NAMES",
@@ -20,4 +27,5 @@ __all__ = [
     "observe",
     "outcome_of",
     "span_attributes",
+    "with_fixed",
 ]

@@ -1,12 +1,14 @@
 """``observe``: describe a unit of work once; metrics, logs and spans follow from it."""
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import replace
+from difflib import get_close_matches
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
-from obskit.errors import DeclarationError
+from obskit.errors import DeclarationError, LabelError
 from obskit.operation._arguments import described, refuse_arguments
 from obskit.operation._names import DEFAULT_NAMES, MetricNames
 from obskit.operation._operation import current
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
 
     from obskit.operation._names import Outcome
     from obskit.operation._operation import Operation
+
+_PARAMETERS = ("labels", "attributes", "outcome", "slow", "log_events", "names")
 
 _UNNAMED = "unnamed"
 """Stands for the name that a decorated function will give."""
@@ -180,7 +184,12 @@ def observe(
     Raises:
         DeclarationError: If a part of the declaration is not usable.
     """
+    if label_values:
+        _check_spelling(tuple(label_values))
     own_labels = {**_mapping("labels", labels), **label_values}
+    for name, value in own_labels.items():
+        if isinstance(value, Mapping | Sequence | AbstractSet) and not isinstance(value, str):
+            raise LabelError(f"observe: label {name}={value!r}: give one value, not several")
     own_attributes = _mapping("attributes", attributes)
     named = isinstance(target, str)
     spec = _spec(
@@ -204,6 +213,17 @@ def _spec(**declared: Any) -> OperationSpec:
         raise DeclarationError(
             f"operation {declared['name']!r}: outcome= and log_events= have to be hashable"
         ) from None
+
+
+@lru_cache(maxsize=1_000)
+def _check_spelling(labels: tuple[str, ...]) -> None:
+    """Refuse keywords that would be labels, but look like a parameter that is misspelt."""
+    for label in labels:
+        for parameter in get_close_matches(label, _PARAMETERS, n=1, cutoff=0.75):
+            raise LabelError(
+                f"observe: unknown keyword {label}=: did you mean {parameter}=?"
+                f" (a label of that name goes into labels={{{label!r}: ...}})"
+            )
 
 
 def _mapping(parameter: str, given: Any) -> dict[str, Any]:

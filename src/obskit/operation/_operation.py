@@ -181,17 +181,18 @@ class Operation:
     # Its life
 
     def begin(self) -> None:
-        """Start the clock and the span, and count it as in flight."""
+        """Start the span and the clock; `enter` counts it as in flight."""
         runtime = self._instrument.runtime
         self._adopt_context()
         self._tracing = runtime.tracing
         if self._tracing is not None:
             self._begin_span(self._tracing.tracer)
         self.started = runtime.clock.monotonic()
-        runtime.store.in_flight[id(self)] = self
 
     def enter(self) -> None:
-        """Become the current operation of this thread or task."""
+        """Become the current operation of this thread or task, and be in flight until the end."""
+        if not self._ended:
+            self._instrument.runtime.store.in_flight[id(self)] = self
         self._token = current_context.set(self._context)
         if self._trace is not None:
             self._outer_trace = swap_trace_context(self._trace)
@@ -206,9 +207,12 @@ class Operation:
 
         In another context than that one, which only a finaliser can be in, nothing happens.
         """
+        token, self._token = self._token, None
+        if token is None:
+            return
         inside = current_context.get()
         try:
-            current_context.reset(cast("Token[Context | None]", self._token))
+            current_context.reset(token)
         except ValueError:
             return
         self._context = inside
@@ -225,10 +229,10 @@ class Operation:
         """
         if self._ended:
             return
-        self._ended = True
-        self.stop()
-        self.error = error
         try:
+            self._ended = True
+            self.error = error
+            self.stop()
             if self._outcome is None:
                 self._outcome = outcome_of(error)
             if error is not None and self._outcome == "error":
@@ -239,6 +243,7 @@ class Operation:
         except Exception as fault:
             guard.report("operation.end", fault)
         finally:
+            self._instrument.runtime.store.in_flight.pop(id(self), None)
             self._end_span()
             self.error = self._reported = None  # a traceback holds frames, and they hold this
 
@@ -287,7 +292,11 @@ class Operation:
         try:
             if span.is_recording():
                 self._describe(span)
-            span.end()
+        except Exception as error:
+            guard.report("operation.span", error)
+        try:
+            started = getattr(span, "start_time", None)  # the SDK's spans tell, in nanoseconds
+            span.end(None if started is None else started + int(self.duration * 1e9))
         except Exception as error:
             guard.report("operation.span", error)
 
@@ -300,10 +309,10 @@ class Operation:
         span.set_attribute("obskit.outcome", self.outcome)
         if self.outcome != "error":
             return
+        span.set_status(Status(StatusCode.ERROR, self.error_type or None))
         if self.error is not None:
             span.set_attribute("error.type", self.error_type)
-            span.record_exception(self.error)
-        span.set_status(Status(StatusCode.ERROR, self.error_type or None))
+            span.record_exception(self.error)  # last: it asks the error for its text
 
 
 class NoOperation(Operation):

@@ -8,7 +8,7 @@ from opentelemetry.trace import SpanKind
 
 from obskit._guard import guard
 from obskit.errors import DeclarationError
-from obskit.metrics import label_text
+from obskit.metrics import check_label_names, label_text
 from obskit.operation._in_progress import InProgress
 from obskit.operation._names import DEFAULT_NAMES, MetricNames
 from obskit.operation._operation import Operation, with_fixed
@@ -58,7 +58,7 @@ class OperationSpec:
         _check_name(self.name)
         if not isinstance(self.names, MetricNames):
             raise DeclarationError(f"operation {self.name!r}: names= takes a MetricNames")
-        self.names.duration_spec().check_labels(self.labels)
+        check_label_names(self.labels, f"operation {self.name!r}")
         self.names.check_labels(self.labels)
         if self.slow is not None:
             _check_seconds(self.name, self.slow)

@@ -6,7 +6,7 @@ Closures, not wrapt: a closure costs a fifth of a function wrapper, and pickles 
 import functools
 import inspect
 import sys
-from types import MethodType
+import types
 from typing import TYPE_CHECKING, Any
 
 from obskit._guard import guard
@@ -109,8 +109,8 @@ def wrap(function: Any, make_starter: "Callable[[Callable[..., Any]], CallStarte
     """
     if isinstance(function, classmethod | staticmethod):
         return type(function)(wrap(function.__func__, make_starter))
-    if isinstance(function, MethodType):
-        return MethodType(wrap(function.__func__, make_starter), function.__self__)
+    if isinstance(function, types.MethodType):
+        return types.MethodType(wrap(function.__func__, make_starter), function.__self__)
     if isinstance(function, type):
         raise DeclarationError(
             f"observe: {function.__qualname__} is a class: decorate its methods instead"
@@ -120,7 +120,15 @@ def wrap(function: Any, make_starter: "Callable[[Callable[..., Any]], CallStarte
             f"observe: {function!r} cannot be called: give a name (a text), or decorate a function"
         )
     wrapper = _wrapper_for(function)(function, make_starter(function))
+    if _is_generator_coroutine(function):
+        wrapper = types.coroutine(wrapper)
     return functools.update_wrapper(wrapper, function)
+
+
+def _is_generator_coroutine(function: Any) -> bool:
+    """Tell whether a generator function may be awaited: `types.coroutine` has marked it."""
+    code = getattr(function, "__code__", None)
+    return code is not None and bool(code.co_flags & inspect.CO_ITERABLE_COROUTINE)
 
 
 def _wrapper_for(function: "Callable[..., Any]") -> "Callable[[Any, CallStarter], Any]":
@@ -144,9 +152,10 @@ def _call_of(instance: Any) -> Any:
 
 def _wrap_function(function: "Callable[..., Any]", starter: CallStarter) -> "Callable[..., Any]":
     def wrapper(*args: Any, **kwargs: Any) -> Any:
-        operation = starter.start(args, kwargs)
-        operation.enter()
+        operation: Operation = NO_OPERATION
         try:
+            operation = starter.start(args, kwargs)
+            operation.enter()
             result = function(*args, **kwargs)
         except BaseException as error:
             starter.finish(operation, error=error)
@@ -162,9 +171,10 @@ def _wrap_function(function: "Callable[..., Any]", starter: CallStarter) -> "Cal
 
 def _wrap_coroutine(function: "Callable[..., Any]", starter: CallStarter) -> "Callable[..., Any]":
     async def wrapper(*args: Any, **kwargs: Any) -> Any:
-        operation = starter.start(args, kwargs)
-        operation.enter()
+        operation: Operation = NO_OPERATION
         try:
+            operation = starter.start(args, kwargs)
+            operation.enter()
             result = await function(*args, **kwargs)
         except BaseException as error:
             starter.finish(operation, error=error)
@@ -180,9 +190,10 @@ def _wrap_coroutine(function: "Callable[..., Any]", starter: CallStarter) -> "Ca
 
 def _wrap_generator(function: "Callable[..., Any]", starter: CallStarter) -> "Callable[..., Any]":
     def wrapper(*args: Any, **kwargs: Any) -> "Generator[Any, Any, Any]":
-        operation = starter.start(args, kwargs)
+        operation: Operation = NO_OPERATION
         items = 0
         try:
+            operation = starter.start(args, kwargs)
             generator = function(*args, **kwargs)
             step, value = generator.send, None
             while True:
@@ -194,9 +205,12 @@ def _wrap_generator(function: "Callable[..., Any]", starter: CallStarter) -> "Ca
                 items += 1
                 try:
                     step, value = generator.send, (yield item)
-                except GeneratorExit:
-                    _step(operation, generator.close)
-                    raise
+                except GeneratorExit as closing:
+                    result = _step(operation, generator.close)  # a value since Python 3.13
+                    _finish_generator(starter, operation, items, result, closing)
+                    if result is None:
+                        raise
+                    return result
                 except BaseException as thrown:
                     step, value = generator.throw, thrown
         except BaseException as error:
@@ -233,9 +247,10 @@ def _wrap_async_generator(
     function: "Callable[..., Any]", starter: CallStarter
 ) -> "Callable[..., Any]":
     async def wrapper(*args: Any, **kwargs: Any) -> "AsyncGenerator[Any, Any]":
-        operation = starter.start(args, kwargs)
+        operation: Operation = NO_OPERATION
         items = 0
         try:
+            operation = starter.start(args, kwargs)
             generator = function(*args, **kwargs)
             step = _first_step(generator)
             while True:

@@ -1,0 +1,141 @@
+"""What a host may do in the middle of telemetry, and what must be left of it: nothing."""
+
+import asyncio
+import sys
+import types
+from collections.abc import Generator
+from typing import Any
+
+import pytest
+from opentelemetry.sdk.trace import Span
+
+import obskit
+from obskit.clock import ManualClock
+from obskit.errors import LabelError
+from obskit.testing import Observed, observing
+
+
+class Striking:
+    """A label's value whose text is when Ctrl-C strikes."""
+
+    def __str__(self) -> str:
+        raise KeyboardInterrupt
+
+
+class StrikingClock(ManualClock):
+    """A clock: Ctrl-C strikes when it is asked for the second time, at the operation's end."""
+
+    asked = 0
+
+    def monotonic(self) -> float:
+        self.asked += 1
+        if self.asked == 2:
+            raise KeyboardInterrupt
+        return super().monotonic()
+
+
+def test_ctrl_c_at_the_beginning_leaves_nothing_behind(observed: Observed) -> None:
+    @obskit.observe("work", labels={"kind": obskit.arg("kind")})
+    def work(kind: object) -> None:
+        raise AssertionError(kind)
+
+    with pytest.raises(KeyboardInterrupt):
+        work(Striking())
+    assert observed.in_flight() == []
+    assert obskit.current().name == ""
+
+
+def test_ctrl_c_at_the_end_leaves_nothing_behind() -> None:
+    with observing(StrikingClock()) as observed:
+
+        @obskit.observe("work")
+        def work() -> None:
+            assert observed.in_flight() == ["work"]
+
+        with pytest.raises(KeyboardInterrupt):
+            work()
+        assert observed.in_flight() == []
+        assert obskit.current().name == ""
+
+
+def test_an_error_without_a_text_keeps_its_span(observed: Observed) -> None:
+    class UnprintableError(Exception):
+        def __str__(self) -> str:
+            raise RuntimeError("no text")
+
+    with pytest.raises(UnprintableError), obskit.observe("work"):
+        raise UnprintableError
+    span = observed.spans.one("work")
+    assert span.status.status_code.name == "ERROR"
+    assert (span.attributes or {})["error.type"].__str__().endswith("UnprintableError")
+    assert {site for site, _ in observed.internal_errors()} <= {"operation.span"}
+
+
+def test_span_log_line_and_metric_tell_the_same_duration() -> None:
+    clock = ManualClock()
+    with observing(clock) as observed:
+        with obskit.observe("work", slow=1.0):
+            clock.advance(1.5)
+        span = observed.spans.one("work")
+        assert isinstance(span, Span) or span.start_time is not None
+        assert (span.end_time or 0) - (span.start_time or 0) == 1_500_000_000
+        assert observed.logs.one(event="operation slow")["duration_ms"] == 1500
+        assert observed.metrics.delta("operation_duration_seconds_sum", operation="work") == 1.5
+
+
+def test_a_generator_that_may_be_awaited_may_still_be(observed: Observed) -> None:
+    @obskit.observe("old")
+    @types.coroutine
+    def old() -> Generator[None, None, int]:
+        yield
+        return 7
+
+    async def main() -> int:
+        result: int = await old()
+        return result
+
+    assert asyncio.run(main()) == 7
+    observed.operation("old").once().with_outcome("ok")
+
+
+@pytest.mark.skipif(sys.version_info < (3, 13), reason="close() returns nothing before 3.13")
+def test_what_close_returns_is_returned(observed: Observed) -> None:
+    @obskit.observe("rows")
+    def rows() -> Generator[int, None, str]:
+        try:
+            yield 1
+        except GeneratorExit:
+            return "last words"
+        return "never"
+
+    generator = rows()
+    next(generator)
+    assert generator.close() == "last words"  # type: ignore[func-returns-value] # since 3.13
+    observed.operation("rows").once().with_outcome("closed")
+
+
+@pytest.mark.parametrize(
+    ("keyword", "meant"),
+    [
+        ("attribute", "attributes"),
+        ("slwo", "slow"),
+        ("log_event", "log_events"),
+        ("lables", "labels"),
+    ],
+)
+def test_a_misspelt_keyword_is_no_label(keyword: str, meant: str) -> None:
+    misspelt: dict[str, Any] = {keyword: "x"}
+    with pytest.raises(LabelError, match=rf"unknown keyword {keyword}=: did you mean {meant}=\?"):
+        obskit.observe("work", **misspelt)
+
+
+def test_a_label_that_only_looks_misspelt_goes_into_the_mapping(observed: Observed) -> None:
+    with obskit.observe("work", labels={"attribute": "colour"}):
+        pass
+    observed.operation("work").with_labels(attribute="colour")
+
+
+@pytest.mark.parametrize("value", [{"a": 1}, ["a"], {"a"}, b"a"])
+def test_a_label_has_one_value(value: Any) -> None:
+    with pytest.raises(LabelError, match="give one value, not several"):
+        obskit.observe("work", tier=value)
