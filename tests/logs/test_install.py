@@ -191,3 +191,45 @@ def test_a_host_that_removes_the_handler_is_no_fault() -> None:
         obskit.shutdown()
     assert faults == []
     assert not is_ours()
+
+
+@pytest.fixture
+def cached() -> Any:
+    """A logger that has been used while obskit was configured, which is over."""
+    with obskit.configure(logging="own"):
+        log: Any = obskit.get_logger("cached").bind(kept=True)
+        log.info("inside")
+    return log
+
+
+def test_after_the_end_cached_loggers_use_the_standard_library(kept: Kept, cached: Any) -> None:
+    error = ValueError("v")
+    cached.error("%d left", 2, name="mine", name_="too", exc_info=error)
+    cached.warning({"a": 1})
+    first, second = kept.records
+    assert (first.name, first.levelname, first.getMessage()) == ("cached", "ERROR", "2 left")
+    assert first.exc_info is not None
+    assert first.exc_info[1] is error
+    fields = vars(first)
+    assert (fields["kept"], fields["name_"], fields["name__"]) == (True, "too", "mine")
+    assert second.getMessage() == "{'a': 1}"
+
+
+def test_after_the_end_the_standard_library_s_level_decides(kept: Kept, cached: Any) -> None:
+    cached.info("no")
+    cached.warning("yes")
+    logging.getLogger("cached").setLevel(logging.DEBUG)
+    cached.debug("now, too")
+    logging.getLogger("cached").setLevel(logging.NOTSET)
+    assert [record.getMessage() for record in kept.records] == ["yes", "now, too"]
+
+
+def test_after_the_end_a_fault_of_the_host_s_logging_is_counted(cached: Any) -> None:
+    def refuse(_: logging.LogRecord) -> bool:
+        raise RuntimeError("no filter")
+
+    logging.getLogger("cached").addFilter(refuse)
+    with guard.recording() as faults:
+        cached.warning("lost")
+    logging.getLogger("cached").removeFilter(refuse)
+    assert [(site, type(error)) for site, error in faults] == [("logs.write", RuntimeError)]

@@ -39,6 +39,34 @@ class Text(str):
     __slots__ = ()
 
 
+class Number(enum.IntEnum):
+    ONE = 1
+
+
+class Word(enum.StrEnum):
+    YES = "yes"
+
+
+class Mixed(str, enum.Enum):  # noqa: UP042 - its own text is another
+    NO = "no"
+
+
+class Float(float):
+    """As NumPy's is, with a text of its own."""
+
+    def __str__(self) -> str:
+        return "Float"
+
+    __repr__ = __str__
+
+
+class Odd:
+    """Refuses to say anything about itself."""
+
+    def __getattribute__(self, name: str) -> Any:
+        raise RuntimeError(name)
+
+
 def refuse(constant: str) -> Any:
     raise ValueError(f"{constant} is not JSON")
 
@@ -124,6 +152,14 @@ def test_plain_values_are_kept_as_they_are(value: Any) -> None:
         ((1, 2), [1, 2]),
         (frozenset({1}), [1]),
         (Colour.RED, "Colour.RED"),
+        (Number.ONE, 1),
+        (Word.YES, "yes"),
+        (Mixed.NO, "no"),
+        ({Mixed.NO: [Number.ONE]}, {"no": [1]}),
+        (Float(1.5), 1.5),
+        (Float("nan"), None),
+        (True, True),
+        ([[[[[[[[[Number.ONE, [1]]]]]]]]]], [[[[[[[["<list>"]]]]]]]]),
         ("\ud800", "\ud800"),
         ({"\udfff": 1}, {"\udfff": 1}),
         ("a\u2028b\u2029c\x85d\n\x1b[31m", "a\u2028b\u2029c\x85d\n\x1b[31m"),
@@ -131,7 +167,13 @@ def test_plain_values_are_kept_as_they_are(value: Any) -> None:
     ids=lambda value: "" if isinstance(value, int) else None,
 )
 def test_values_that_json_does_not_know(value: Any, shown: Any) -> None:
-    assert read(render_json({"value": value})) == {"value": shown}
+    (read_back,) = read(render_json({"value": value})).values()
+    assert (read_back, type(read_back)) == (shown, type(shown))
+
+
+@pytest.mark.usefixtures("encoder")
+def test_a_value_that_refuses_to_say_anything() -> None:
+    assert read(render_json({"value": Odd()})) == {"value": "<unprintable>"}
 
 
 @pytest.mark.usefixtures("encoder")

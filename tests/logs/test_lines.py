@@ -7,6 +7,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 import obskit
 from obskit.testing import Observed
@@ -88,6 +90,60 @@ def test_a_reserved_name_gets_an_underscore(observed: Observed, name: str) -> No
         line = observed.logs.one(event=event)
         assert line[f"{name}_"] == "mine"
         assert line.get(name) != "mine"
+
+
+NAMES = st.sampled_from([f"{name}{'_' * n}" for name in ("level", "service") for n in range(4)])
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(fields=st.dictionaries(NAMES, st.integers(0, 99), min_size=1))
+def test_no_field_takes_the_place_of_another(observed: Observed, fields: dict[str, int]) -> None:
+    obskit.get_logger("app").info("one", **fields)
+    logging.getLogger("app").info("two", extra=fields)
+    for line in observed.logs.all()[-2:]:
+        assert (line["level"], line["logger"]) == ("info", "app")
+        given_back = [value for value in line.values() if isinstance(value, int)]
+        assert sorted(given_back) == sorted(fields.values())
+        for name in set(fields) - {"level", "service"}:
+            assert line[name] == fields[name]
+
+
+def test_an_event_of_the_caller_s_takes_no_other_s_place(observed: Observed) -> None:
+    log: Any = obskit.get_logger("app").bind(event_=1)
+    log.info("one", event=2, event__=3)
+    line = observed.logs.one(event="one")
+    assert (line["event_"], line["event__"], line["event___"]) == (1, 3, 2)
+
+
+def test_a_field_called_exception_and_an_exception(observed: Observed) -> None:
+    error = ValueError("v")
+    obskit.get_logger("app").error("one", exc_info=error, exception="mine", exception_="too")
+    logging.getLogger("app").error("two", exc_info=error, extra={"exception": "mine"})
+    logging.getLogger("app").error("three", stack_info=True, extra={"stack": "mine"})
+    far = {"name": "app", "levelno": 40, "msg": "four", "exc_text": "theirs", "exception": "mine"}
+    logging.getLogger("app").handle(logging.makeLogRecord(far))
+    one, two, three, four = observed.logs.all()
+    assert one["exception"] == two["exception"] == "ValueError: v"
+    assert (one["exception_"], one["exception__"]) == ("too", "mine")
+    assert two["exception_"] == "mine"
+    assert three["stack"].startswith("Stack")
+    assert three["stack_"] == "mine"
+    assert (four["exception"], four["exception_"]) == ("theirs", "mine")
+
+
+def test_without_an_exception_the_names_are_free(observed: Observed) -> None:
+    obskit.get_logger("app").info("one", exception="mine", stack="mine", fields_left_out=0)
+    assert observed.logs.one(exception="mine", stack="mine", fields_left_out=0)
+
+
+def test_too_many_fields_are_cut_and_said_to_be(observed: Observed) -> None:
+    fields = {f"field{number}": number for number in range(1_200)}
+    obskit.get_logger("app").error("one", exc_info=ValueError("v"), **fields)
+    logging.getLogger("app").error("two", extra={**fields, "fields_left_out": "x"})
+    one, two = observed.logs.all()
+    assert [name for name in one if name in fields] == list(fields)[:1_000]
+    assert (one["fields_left_out"], one["exception"]) == (200, "ValueError: v")
+    assert two["fields_left_out"] == 201
 
 
 def test_names_of_structlog_s_own_parameters_are_fields_like_any(observed: Observed) -> None:

@@ -3,15 +3,21 @@
 import json
 import os
 import pty
+import select
 import subprocess
 import sys
-from collections.abc import Callable
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from obskit.logs import StandardOutput
+import obskit
+from obskit._guard import guard
+from obskit.logs import StandardOutput, _sink
 
 FULL = Path("/dev/full")
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -102,6 +108,94 @@ def test_a_line_that_is_taken_in_pieces_is_whole(monkeypatch: pytest.MonkeyPatch
     assert b"".join(pieces) == b"x" * 95 + b"\n"
 
 
+def test_a_stdout_that_does_not_block_gets_whole_lines() -> None:
+    """Another program that shares the terminal or the pipe may have made it so."""
+    source = START + (
+        "os.set_blocking(1, False)\n"
+        "for n in range(60): log.info('long', n=n, text='x' * 9_000)\n"
+        "assert obskit._guard.guard.counts == {}, obskit._guard.guard.counts"
+    )
+    with subprocess.Popen([sys.executable, "-c", source], stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        descriptor = process.stdout.fileno()
+        output = b""
+        while chunk := os.read(descriptor, 10_000):
+            output += chunk
+            time.sleep(0.002)  # a slow reader is the subject
+    assert process.returncode == 0
+    assert [line["n"] for line in lines(output.decode())] == list(range(60))
+
+
+@contextmanager
+def stdout_that_does_not_block(patience: float) -> Iterator[int]:
+    """Make a pipe the standard output; its other end is given."""
+    reader, writer = os.pipe()
+    os.set_blocking(reader, False)
+    os.set_blocking(writer, False)
+    with open(writer, "w") as stdout, pytest.MonkeyPatch.context() as patch:  # noqa: PTH123 - a descriptor has no path
+        patch.setattr(_sink, "PATIENCE", patience)
+        patch.setattr(sys, "stdout", stdout)
+        yield reader
+    os.close(reader)
+
+
+def fill(writer: int) -> None:
+    while select.select([], [writer], [], 0)[1]:
+        os.write(writer, b"." * 4_096)
+
+
+def drained(reader: int) -> bytes:
+    taken = b""
+    try:
+        while True:
+            taken += os.read(reader, 65_536)
+    except BlockingIOError:
+        return taken
+
+
+def test_a_line_after_one_that_was_broken_off_begins_anew() -> None:
+    stdout = StandardOutput(lambda entry: entry["text"] + b"\n")
+    with stdout_that_does_not_block(0.05) as reader:
+        for text in (b"a" * 2_000_000, b"does not even begin"):
+            with pytest.raises(BlockingIOError):
+                stdout.deliver({"text": text})
+        taken = set(drained(reader))
+        stdout.deliver({"text": b"b"})
+        stdout.deliver({"text": b"c"})
+        rest = drained(reader)
+    assert (taken, rest) == ({ord("a")}, b"\nb\nc\n")
+
+
+def test_a_line_that_cannot_be_finished_is_counted() -> None:
+    with (
+        stdout_that_does_not_block(0.05) as reader,
+        obskit.configure(logging="own", log_format="json"),
+        guard.recording() as faults,
+    ):
+        obskit.get_logger("app").info("long", **{f"n{n}": "x" * 10_000 for n in range(200)})
+        output = drained(reader)
+        obskit.get_logger("app").info("next")
+        output += drained(reader)
+    assert next(type(error) for site, error in faults if site == "logs.write") is BlockingIOError
+    begun, *whole = output.decode().splitlines()
+    with pytest.raises(json.JSONDecodeError):
+        json.loads(begun)
+    assert [json.loads(line)["event"] for line in whole][-1] == "next"
+
+
+def test_what_print_has_left_is_waited_for() -> None:
+    writing = threading.Thread(target=StandardOutput(lambda _: b"line\n").deliver, args=({},))
+    output = b""
+    with stdout_that_does_not_block(30) as reader:
+        sys.stdout.write("printed ")
+        fill(sys.stdout.fileno())
+        writing.start()
+        while writing.is_alive():
+            writing.join(0.01)
+            output += drained(reader)
+    assert output.lstrip(b".") == b"printed line\n"
+
+
 FAULTS = "assert obskit._guard.guard.counts == {'logs.write': %d}, obskit._guard.guard.counts\n"
 
 
@@ -163,10 +257,10 @@ def test_a_fork_in_the_middle_of_logging_does_not_hang(run: Run) -> None:
     assert children == list(range(40))
 
 
-def test_late_lines_are_no_fault(run: Run) -> None:
+def test_late_lines_go_where_those_of_the_standard_library_go(run: Run) -> None:
     done = run(
         "import atexit\n"
-        "atexit.register(lambda: log.info('after the end'))" + START + "log.info('one')"
+        "atexit.register(lambda: log.warning('last words'))" + START + "log.info('one')"
     )
-    assert (done.returncode, done.stderr) == (0, "")
+    assert (done.returncode, done.stderr) == (0, "last words\n")
     assert [line["event"] for line in lines(done.stdout)] == ["one"]

@@ -56,7 +56,7 @@ def test_operations_that_do_not_hold(
         check(charged)
     text = str(raised.value)
     assert message in text
-    assert "operations that were emitted:\n" in text
+    assert "operations that have ended:\n" in text
     assert "  charge outcome=ok labels={'provider': 'stripe'} attributes={'order': 7}" in text
     assert "  charge outcome=error error_type=ValueError" in text
 
@@ -92,7 +92,7 @@ def test_lines_that_do_not_hold(
     with pytest.raises(AssertionError) as raised:
         check(charged)
     assert message in str(raised.value)
-    assert "log lines that were emitted:\n" in str(raised.value)
+    assert "log lines:\n" in str(raised.value)
     assert '"event": "charging"' in str(raised.value)
 
 
@@ -125,7 +125,7 @@ def test_a_span_whose_parent_is_elsewhere_is_a_root(observed: Observed) -> None:
 def test_spans_that_do_not_hold(charged: Observed, name: str, message: str) -> None:
     with pytest.raises(AssertionError) as raised:
         charged.spans.one(name)
-    assert f"{message}\nspans that were emitted:\n  charge\n  charge" in str(raised.value)
+    assert f"{message}\nspans:\n  charge\n  charge" in str(raised.value)
 
 
 def test_metrics_that_hold(charged: Observed) -> None:
@@ -148,22 +148,22 @@ def test_a_metric_that_does_not_exist_is_no_zero(charged: Observed) -> None:
     with pytest.raises(AssertionError) as raised:
         charged.metrics.delta("operation_total")
     assert "no metric has a sample called 'operation_total'" in str(raised.value)
-    assert "changes that were emitted:\n" in str(raised.value)
+    assert "samples that have changed:\n" in str(raised.value)
     assert "  operations_total{" in str(raised.value)
 
 
 def test_nothing_was_emitted(observed: Observed) -> None:
-    with pytest.raises(AssertionError, match="no operations were emitted"):
+    with pytest.raises(AssertionError, match="operations that have ended: none"):
         observed.operation("x").once()
-    with pytest.raises(AssertionError, match="no log lines were emitted"):
+    with pytest.raises(AssertionError, match="log lines: none"):
         observed.logs.one()
-    with pytest.raises(AssertionError, match="no spans were emitted"):
+    with pytest.raises(AssertionError, match="spans: none"):
         observed.spans.one("x")
 
 
 def test_long_listings_show_the_end() -> None:
     lines = listing("things", range(100)).splitlines()
-    assert lines[1] == "things that were emitted:"
+    assert lines[1] == "things:"
     assert lines[2] == "  … 60 earlier ones"
     assert lines[3:] == [f"  {number}" for number in range(60, 100)]
 
@@ -181,3 +181,30 @@ def test_tasks_of_asyncio_are_seen(observed: Observed) -> None:
     observed.operation("task").times(10)
     assert observed.spans.tree() == {"all": {"task": {}}}
     assert trace.get_current_span() is trace.INVALID_SPAN
+
+
+def test_a_misspelt_label_is_not_0(charged: Observed) -> None:
+    for read in (charged.metrics.delta, charged.metrics.value):
+        with pytest.raises(AssertionError, match=r"no sample of .* has a label 'operatoin'"):
+            read("operations_total", operatoin="charge")
+    with pytest.raises(AssertionError, match="did you mean 'operations_total'"):
+        charged.metrics.delta("operation_total")
+
+
+def test_a_comparison_that_fails_shows_what_has_changed(charged: Observed) -> None:
+    assert "operations_total{" in repr(charged.metrics)
+    assert "_bucket{" not in repr(charged.metrics)
+
+
+def test_a_word_that_is_no_outcome_is_told_so(charged: Observed) -> None:
+    with pytest.raises(AssertionError, match="there are ok, error, cancelled, closed"):
+        charged.operation("charge").with_outcome("success")
+
+
+def test_an_error_may_be_given_as_its_class(charged: Observed) -> None:
+    charged.operation("charge").with_error(ValueError).once()
+
+
+def test_a_message_says_what_has_been_asserted_before(charged: Observed) -> None:
+    with pytest.raises(AssertionError, match=r"'charge' with outcome 'ok' with labels {'x': 'y'}"):
+        charged.operation("charge").with_outcome("ok").with_labels(x="y")

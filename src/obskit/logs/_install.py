@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import structlog
 
 from obskit._guard import guard
-from obskit.logs._pipeline import LEVELS
+from obskit.logs._pipeline import LEVELS, beside, free_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, MutableMapping
@@ -33,7 +33,7 @@ _RECORD_FIELDS = frozenset(vars(logging.makeLogRecord({}))) | {
 
 
 class _Active:
-    """The pipeline that cached loggers write to now."""
+    """The pipeline that cached loggers write to now; without one, they use ``logging``."""
 
     pipeline: "LogPipeline | None" = None
 
@@ -113,11 +113,12 @@ def _calling_module() -> str:
 
 
 def _deliver(target: Any, level: str, event_dict: "MutableMapping[str, Any]") -> Any:
-    """End the chain of processors: the pipeline writes the line."""
+    """End the chain of processors: the pipeline writes the line, or else the standard library."""
     event = event_dict.pop("event", "")
     error = error_of(event_dict.pop("exc_info", None))
-    if _Active.pipeline is not None:
-        _Active.pipeline.emit(level, event, target.name, event_dict, error)
+    pipeline = _Active.pipeline
+    write = log_record if pipeline is None else pipeline.emit
+    write(level, event, target.name, event_dict, error)
     raise structlog.DropEvent
 
 
@@ -129,10 +130,10 @@ def _level_method(level: str) -> "Callable[..., None]":
 
     def log(self: Any, event: Any = None, /, *arguments: Any, **fields: Any) -> None:
         pipeline = _Active.pipeline
-        if pipeline is None or number < pipeline.level:
+        if number < (self.get_effective_level() if pipeline is None else pipeline.level):
             return
         if event is not None and "event" in fields:
-            fields["event_"] = fields.pop("event")
+            fields[free_name("event", {**self._context, **fields})] = fields.pop("event")
         with suppress(structlog.DropEvent):  # so every chain of processors ends here
             self._process_event(level, interpolated(event, arguments), fields)
 
@@ -173,11 +174,14 @@ class _Logger(structlog.BoundLoggerBase):
 
     def is_enabled_for(self, level: int) -> bool:
         """Tell whether lines of this level number are written."""
-        return _Active.pipeline is not None and level >= _Active.pipeline.level
+        return level >= self.get_effective_level()
 
     def get_effective_level(self) -> int:
         """Return the level number from which on lines are written."""
-        return logging.CRITICAL + 1 if _Active.pipeline is None else _Active.pipeline.level
+        pipeline = _Active.pipeline
+        if pipeline is None:
+            return logging.getLogger(self._logger.name).getEffectiveLevel()
+        return pipeline.level
 
 
 def level_name(number: int) -> str:
@@ -218,32 +222,38 @@ class RecordHandler(logging.Handler):
 
 def _record_fields(record: logging.LogRecord) -> dict[str, Any]:
     """Return a record's ``extra`` fields, and the stack or the traceback that it has as text."""
-    fields = {name: value for name, value in vars(record).items() if name not in _RECORD_FIELDS}
+    extra = {name: value for name, value in vars(record).items() if name not in _RECORD_FIELDS}
+    texts: dict[str, Any] = {}
     if record.stack_info:
-        fields["stack"] = record.stack_info
+        texts["stack"] = record.stack_info
     if record.exc_text and not record.exc_info:  # it comes from another process
-        fields["exception"] = record.exc_text
-    return fields
+        texts["exception"] = record.exc_text
+    return {**beside(extra, texts), **texts}
 
 
 def log_record(
     level: str,
-    event: str,
+    event: Any,
     logger: str,
     fields: "Mapping[str, Any]",
     error: BaseException | None = None,
 ) -> None:
     """Log through the standard library: for hosts that keep logging to themselves.
 
+    Faults of the host's filters and handlers are counted and never raised.
+
     Args:
         level: One of `LEVELS`.
-        event: The message.
+        event: The message; text, or anything that has a text.
         logger: The logger's name.
         fields: Become the record's ``extra``; names that every record has get a ``_`` behind.
         error: The exception that the record is about.
     """
-    extra = {f"{name}_" if name in _RECORD_FIELDS else name: fields[name] for name in fields}
-    logging.getLogger(logger).log(LEVELS[level], event, extra=extra, exc_info=error)
+    extra = beside(fields, _RECORD_FIELDS)
+    try:
+        logging.getLogger(logger).log(LEVELS[level], event, extra=extra, exc_info=error)
+    except Exception as fault:
+        guard.report("logs.write", fault)
 
 
 class Installation:

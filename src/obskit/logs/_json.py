@@ -18,6 +18,13 @@ MAXIMUM_TEXT = 16_384
 
 UNPRINTABLE = "<unprintable>"
 
+_EXACT: "dict[type, Callable[[Any], Any]]" = {
+    str: str.__str__,
+    int: int.__int__,
+    float: float.__float__,
+}
+"""What makes a plain text or number of a subclass's, such as an enumeration's or NumPy's."""
+
 _LINE_SEPARATORS = (
     (b"\xe2\x80\xa8", b"\\u2028"),
     (b"\xe2\x80\xa9", b"\\u2029"),
@@ -68,9 +75,7 @@ def plain_value(value: Any, depth: int = 0, room: "Iterator[int] | None" = None)
         return value if -(2**63) <= value < 2**63 else text_of(value)
     if kind is float:
         return value if math.isfinite(value) else None
-    if depth >= MAXIMUM_DEPTH:
-        return f"<{kind.__name__}>"
-    return _plain_container(value, depth, iter(range(MAXIMUM_ITEMS)) if room is None else room)
+    return _plain_object(value, depth, iter(range(MAXIMUM_ITEMS)) if room is None else room)
 
 
 def text_of(value: Any) -> str:
@@ -79,6 +84,14 @@ def text_of(value: Any) -> str:
         return _cut(str(value))
     except Exception:
         return UNPRINTABLE
+
+
+def _plain_object(value: Any, depth: int, room: "Iterator[int]") -> Any:
+    kind = type(value)
+    for base, exact in _EXACT.items():
+        if issubclass(kind, base):
+            return plain_value(exact(value))
+    return _plain_container(value, depth, room) if depth < MAXIMUM_DEPTH else f"<{kind.__name__}>"
 
 
 def _plain_container(value: Any, depth: int, room: "Iterator[int]") -> Any:
@@ -95,7 +108,7 @@ def _plain_container(value: Any, depth: int, room: "Iterator[int]") -> Any:
 
 
 def _key(key: Any) -> str:
-    return _cut(key) if type(key) is str else text_of(key)
+    return _cut(str.__str__(key)) if issubclass(type(key), str) else text_of(key)
 
 
 def _cut(text: str) -> str:

@@ -3,6 +3,7 @@
 import threading
 import time
 import traceback
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from obskit._guard import guard
@@ -10,7 +11,7 @@ from obskit.context import CORRELATION_ID, current_context, unit_correlation_id
 from obskit.logs._json import UNPRINTABLE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Collection, Mapping
     from types import FrameType
 
     from obskit.clock import Clock
@@ -20,6 +21,9 @@ LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40, "critical": 50}
 
 MAXIMUM_TRACEBACK = 16_384
 """Characters of a traceback that are kept: the end, which names the fault."""
+
+MAXIMUM_FIELDS = 1_000
+"""Fields of one line, the fixed ones not counted, that are shown."""
 
 RESERVED = (
     "timestamp",
@@ -116,12 +120,16 @@ class LogPipeline:
         ids = self._trace_ids()
         if ids is not None:
             entry["trace_id"], entry["span_id"] = ids
-        for name, value in {**bound, **fields}.items():
-            if name != CORRELATION_ID or value != entry.get(CORRELATION_ID):
-                entry[f"{name}_" if name in RESERVED else name] = value
+        given = {**bound, **fields}
+        if CORRELATION_ID in given and given[CORRELATION_ID] == entry.get(CORRELATION_ID):
+            del given[CORRELATION_ID]
+        last: dict[str, Any] = {}
+        if len(given) > MAXIMUM_FIELDS:
+            last["fields_left_out"] = len(given) - MAXIMUM_FIELDS
+            given = dict(islice(given.items(), MAXIMUM_FIELDS))
         if error is not None:
-            entry["exception"] = traceback_text(error)
-        return entry
+            last["exception"] = traceback_text(error)
+        return {**entry, **beside(given, (*RESERVED, *last)), **last}
 
     def _timestamp(self) -> str:
         """Return the time in UTC as RFC 3339 with microseconds; the second's text is kept."""
@@ -132,6 +140,27 @@ class LogPipeline:
             text = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
             self._second = (second, text)
         return f"{text}.{int((now - second) * 1_000_000):06d}Z"
+
+
+def beside(fields: "Mapping[str, Any]", reserved: "Collection[str]") -> dict[str, Any]:
+    """Return all fields, those of a reserved name under that name with ``_`` behind.
+
+    Args:
+        fields: Names and values; a name that one of them has already is not given to another.
+        reserved: Names that mean something else.
+    """
+    return {
+        free_name(name, fields) if name in reserved else name: value
+        for name, value in fields.items()
+    }
+
+
+def free_name(name: str, taken: "Collection[str]") -> str:
+    """Return a name with as many ``_`` behind, one at least, as make it differ from all taken."""
+    name += "_"
+    while name in taken:
+        name += "_"
+    return name
 
 
 def traceback_text(error: BaseException) -> str:

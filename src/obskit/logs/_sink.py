@@ -2,18 +2,26 @@
 
 import io
 import os
+import select
 import sys
 import threading
+import time
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 
+PATIENCE = 1.0
+"""Seconds that a line may wait for its reader, in all, where writing itself does not block."""
+
+
 class _WriteLock:
     """Keeps the lines of threads apart; made anew in a forked child."""
 
     def __init__(self) -> None:
+        self.unfinished: set[int] = set()
+        """Descriptors whose last line is not whole: the next one begins with a newline."""
         self.renew()
         os.register_at_fork(after_in_child=self.renew)
 
@@ -41,7 +49,8 @@ class StandardOutput:
         """Write an entry as one line.
 
         Raises:
-            OSError: If standard output is closed, full or gone.
+            OSError: If standard output is closed, full or gone, or does not block and has not
+                taken the whole line within `PATIENCE` seconds.
         """
         line = self._render(entry)
         stream: Any = sys.stdout
@@ -53,8 +62,9 @@ class StandardOutput:
                 stream.write(line.decode("utf-8", "backslashreplace"))
                 stream.flush()
             else:
-                stream.flush()
-                _write_whole(descriptor, line)
+                until = time.monotonic() + PATIENCE
+                _flush(stream, descriptor, until)
+                _write_whole(descriptor, line, until)
 
 
 def is_terminal() -> bool:
@@ -75,8 +85,41 @@ def _descriptor(stream: Any) -> int | None:
         return None
 
 
-def _write_whole(descriptor: int, line: bytes) -> None:
+def _flush(stream: Any, descriptor: int, until: float) -> None:
+    """Write what ``print`` has left: the stream keeps what cannot be written yet."""
+    while True:
+        try:
+            stream.flush()
+        except BlockingIOError:
+            _wait(descriptor, until)
+        else:
+            return
+
+
+def _write_whole(descriptor: int, line: bytes, until: float) -> None:
     """Write all of a line: a pipe may take a long one in pieces."""
-    written = os.write(descriptor, line)
-    while written < len(line):
-        written += os.write(descriptor, line[written:])
+    if descriptor in _lock.unfinished:
+        line = b"\n" + line
+    written = 0
+    try:
+        while written < len(line):
+            try:
+                written += os.write(descriptor, line[written:])
+            except BlockingIOError:
+                _wait(descriptor, until)
+    finally:
+        if line[:written].endswith(b"\n"):
+            _lock.unfinished.discard(descriptor)
+        elif written:
+            _lock.unfinished.add(descriptor)
+
+
+def _wait(descriptor: int, until: float) -> None:
+    """Wait until a descriptor takes more.
+
+    Raises:
+        BlockingIOError: If it does not before the monotonic time ``until``, in seconds.
+    """
+    left = until - time.monotonic()
+    if left <= 0 or not select.select([], [descriptor], [], left)[1]:
+        raise BlockingIOError("the reader of standard output takes nothing")

@@ -1,8 +1,9 @@
 """Assertions on metrics: what has changed since the test began."""
 
+import re
 from typing import TYPE_CHECKING
 
-from obskit.testing._listing import listing
+from obskit.testing._listing import listing, suggestion
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -11,6 +12,9 @@ if TYPE_CHECKING:
 
     Labels = frozenset[tuple[str, str]]
     Samples = dict[tuple[str, Labels], float]
+
+
+_NOISE = re.compile(r"(process|python)_|\w+_bucket{")
 
 
 class Metrics:
@@ -30,8 +34,13 @@ class Metrics:
         Args:
             name: A sample's name, such as ``orders_total`` or ``latency_seconds_count``.
             **labels: Names and values, among others perhaps.
+
+        Raises:
+            AssertionError: If the samples of that name have no such label: a misspelt one is not 0.
         """
-        return _total(self._samples(), name, labels)
+        now = self._samples()
+        self._check_labels(now, name, labels)
+        return _total(now, name, labels)
 
     def delta(self, name: str, /, **labels: str) -> float:
         """Return by how much `value` has changed since the test began.
@@ -41,14 +50,34 @@ class Metrics:
             **labels: Names and values, among others perhaps.
 
         Raises:
-            AssertionError: If there is no such sample now: a misspelt name is not a 0.
+            AssertionError: If no sample has such a name, or such a label: a misspelt one is not 0.
         """
         now = self._samples()
         if not any(name == known for known, _ in now):
-            raise AssertionError(
-                f"no metric has a sample called {name!r}" + listing("changes", self.changes())
-            )
+            hint = suggestion(name, {known for known, _ in now})
+            raise AssertionError(f"no metric has a sample called {name!r}{hint}" + self._listing())
+        self._check_labels(now, name, labels)
         return _total(now, name, labels) - _total(self._before, name, labels)
+
+    def __repr__(self) -> str:
+        """What has changed: pytest shows it when a comparison fails."""
+        return f"<Metrics changed: {'; '.join(self._shown_changes())}>"
+
+    def _check_labels(self, now: "Samples", name: str, labels: dict[str, str]) -> None:
+        found = {key for known, has in now if known == name for key, _ in has}
+        for label in labels:
+            if found and label not in found:
+                raise AssertionError(
+                    f"no sample of {name!r} has a label {label!r}; they have:"
+                    f" {', '.join(sorted(found))}" + self._listing()
+                )
+
+    def _listing(self) -> str:
+        return listing("samples that have changed", self._shown_changes())
+
+    def _shown_changes(self) -> list[str]:
+        """Return the changes without what only fills pages: buckets, and the process's own."""
+        return [text for text in self.changes() if not _NOISE.match(text)]
 
     def changes(self) -> "list[str]":
         """Return each sample that has changed, as ``name{labels} +difference``."""

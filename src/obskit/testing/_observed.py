@@ -72,7 +72,7 @@ class Observed:
         """Assert what holds at the end of every test: nothing in flight, no fault of obskit's."""
         running = self.in_flight()
         if running:
-            raise AssertionError("operations are still in flight" + listing("operations", running))
+            raise AssertionError("operations are still in flight" + listing("running", running))
         faults = self.internal_errors()
         if faults:
             lines = [f"{site}: {error!r}" for site, error in faults]

@@ -4,7 +4,8 @@ import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
-from obskit.testing._listing import listing
+from obskit.operation import OUTCOMES
+from obskit.testing._listing import listing, suggestion
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -26,11 +27,12 @@ class Ended:
 
     def __str__(self) -> str:
         """One line: the name, then what can be asserted."""
-        error = f" error_type={self.error_type}" if self.error_type else ""
-        return (
-            f"{self.name} outcome={self.outcome}{error} labels={self.labels}"
-            f" attributes={self.attributes} duration={self.duration:.6f}"
-        )
+        parts = [self.name, f"outcome={self.outcome}"]
+        if self.error_type:
+            parts.append(f"error_type={self.error_type}")
+        further = {"labels": self.labels, "attributes": self.attributes, "events": self.events}
+        parts += [f"{what}={values}" for what, values in further.items() if values]
+        return " ".join([*parts, f"duration={self.duration:.6f}"])
 
 
 class Log:
@@ -54,6 +56,10 @@ class Log:
         with self._lock:
             self._ended.append(ended)
 
+    def listing(self) -> str:
+        """Return the end of a message that shows what has ended instead."""
+        return listing("operations that have ended", self.all())
+
     def all(self) -> "list[Ended]":
         """Return every operation that has ended so far, in that order."""
         with self._lock:
@@ -67,12 +73,16 @@ class Operations:
         name: The operation's name.
         found: Those that are still meant.
         log: All that have ended, for messages.
+        asserted: What has been asserted of those that are still meant.
     """
 
-    def __init__(self, name: str, found: "Sequence[Ended]", log: Log) -> None:
+    def __init__(
+        self, name: str, found: "Sequence[Ended]", log: Log, asserted: tuple[str, ...] = ()
+    ) -> None:
         self.name = name
         self.found: list[Ended] = list(found)
         self._log = log
+        self._asserted = asserted
 
     def once(self) -> Self:
         """Assert that there was exactly one."""
@@ -89,9 +99,11 @@ class Operations:
             count: Exactly this many.
         """
         if len(self.found) != count:
+            known = {ended.name for ended in self._log.all()}
+            hint = "" if self.name in known else suggestion(self.name, known)
             raise AssertionError(
-                f"operation {self.name!r} ended {len(self.found)} times, not {count}"
-                + listing("operations", self._log.all())
+                f"operation {self._described()} ended {len(self.found)} times, not {count}{hint}"
+                + self._log.listing()
             )
         return self
 
@@ -101,14 +113,18 @@ class Operations:
         Args:
             outcome: ``ok``, ``error``, ``cancelled`` or ``closed``.
         """
+        if outcome not in OUTCOMES:
+            raise AssertionError(f"{outcome!r} is no outcome: there are {', '.join(OUTCOMES)}")
         return self._narrow(f"outcome {outcome!r}", lambda ended: ended.outcome == outcome)
 
-    def with_error(self, error_type: str) -> "Operations":
+    def with_error(self, error_type: str | type[BaseException]) -> "Operations":
         """Assert that at least one ended with an error of this class.
 
         Args:
-            error_type: The class's qualified name.
+            error_type: The class, or its qualified name.
         """
+        if isinstance(error_type, type):
+            error_type = error_type.__qualname__
         return self._narrow(f"error {error_type!r}", lambda ended: ended.error_type == error_type)
 
     def with_labels(self, /, **labels: Any) -> "Operations":
@@ -147,9 +163,12 @@ class Operations:
         kept = [ended for ended in self.found if holds(ended)]
         if not kept:
             raise AssertionError(
-                f"no operation {self.name!r} with {wanted}" + listing("operations", self._log.all())
+                f"no operation {self._described()} with {wanted}" + self._log.listing()
             )
-        return Operations(self.name, kept, self._log)
+        return Operations(self.name, kept, self._log, (*self._asserted, wanted))
+
+    def _described(self) -> str:
+        return " with ".join([repr(self.name), *self._asserted])
 
 
 def _holds(values: dict[str, Any], wanted: dict[str, Any]) -> bool:
