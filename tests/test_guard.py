@@ -1,11 +1,17 @@
 """Faults of obskit's own are counted and said now and then, and never reach the host."""
 
 import logging
+import os
+import subprocess
+import sys
 import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from obskit._guard import SECONDS_BETWEEN_LINES, Guard
+from obskit._guard import BATCH, LINES_REMEMBERED, SECONDS_BETWEEN_LINES, Guard, Tally
+from obskit.errors import DuplicateError
 
 
 class Impatient(Guard):
@@ -105,3 +111,89 @@ def test_each_thread_says_its_own(caplog: pytest.LogCaptureFixture) -> None:
     thread.join()
     guard.report("here", ValueError())
     assert len(caplog.records) == 2
+
+
+def test_an_error_of_obskits_own_is_said_in_full(caplog: pytest.LogCaptureFixture) -> None:
+    """Its message tells what to do; each one is said, and each of them once a minute."""
+    guard = Impatient()
+    for name in ("a", "b", "a"):
+        guard.report("metrics.declare", DuplicateError(f"{name!r} is taken"))
+    assert [record.args for record in caplog.records] == [
+        ("metrics.declare", "DuplicateError: 'a' is taken"),
+        ("metrics.declare", "DuplicateError: 'b' is taken"),
+    ]
+    guard.forget()
+    guard.report("metrics.declare", DuplicateError("'a' is taken"))
+    assert len(caplog.records) == 3
+
+
+def test_lines_are_not_remembered_for_ever(caplog: pytest.LogCaptureFixture) -> None:
+    guard = Guard()
+    for number in range(LINES_REMEMBERED + 1):
+        guard.report("site", DuplicateError(str(number)))
+    guard.report("site", DuplicateError("1"))
+    assert len(caplog.records) == LINES_REMEMBERED + 1
+    guard.report("site", DuplicateError("0"))  # the oldest was forgotten
+    assert len(caplog.records) == LINES_REMEMBERED + 2
+
+
+@pytest.fixture
+def _eager_switches() -> Iterator[None]:
+    """Let threads interrupt each other as often as they can."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(before)
+
+
+@pytest.mark.usefixtures("_eager_switches")
+def test_no_addition_is_lost_between_threads() -> None:
+    tally, stop = Tally(), threading.Event()
+
+    def read() -> None:
+        latest = 0
+        while not stop.is_set():
+            before, latest = latest, tally.counts().get("a", 0)
+            assert before <= latest
+
+    def add() -> None:
+        for _ in range(20_000):
+            tally.add("a")
+
+    with ThreadPoolExecutor(7) as pool:
+        reader = pool.submit(read)
+        for writer in [pool.submit(add) for _ in range(6)]:
+            writer.result()
+        stop.set()
+        reader.result()
+    assert tally.counts() == {"a": 120_000}
+
+
+def test_an_addition_does_not_wait_for_who_is_summing_up() -> None:
+    """As in a signal handler that interrupts a sum in its own thread."""
+    tally = Tally()
+    with tally._lock:
+        for _ in range(BATCH + 1):
+            tally.add("a", 2)
+        assert tally.counts() == {}
+    assert tally.counts() == {"a": 2 * BATCH + 2}
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_forked_child_counts_although_another_thread_held_the_lock() -> None:
+    program = (
+        "import os\n"
+        "from obskit._guard import guard\n"
+        "with guard._faults._lock, guard.dropped_spans._lock:\n"
+        "    child = os.fork()\n"
+        "    if child == 0:\n"
+        "        guard.report('a', ValueError())\n"
+        "        guard.dropped_spans.add('b')\n"
+        "        counted = (guard.counts, guard.dropped_spans.counts()) == ({'a': 1}, {'b': 1})\n"
+        "        os._exit(0 if counted else 1)\n"
+        "print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], check=True, capture_output=True, text=True, timeout=60
+    )
+    assert done.stdout == "0\n"

@@ -3,23 +3,31 @@
 import asyncio
 import concurrent.futures
 import contextvars
+import functools
 import gc
+import inspect
 import multiprocessing
 import pickle
 import threading
-from collections.abc import Generator
+import types
+from collections.abc import AsyncGenerator, Generator
 from typing import Any
 
+import anyio
+import anyio.lowlevel
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from opentelemetry import baggage, trace
 from opentelemetry import context as opentelemetry_context
+from opentelemetry.baggage.propagation import W3CBaggagePropagator
 from prometheus_client import CollectorRegistry
 from tests.kits.carried import report
 
 import obskit
+from obskit._guard import guard
 from obskit.context import current_context, is_valid_correlation_id
+from obskit.errors import DeclarationError
 from obskit.testing import Observed
 
 TRACE_ID = "0af7651916cd43dd8448eb211c80319c"
@@ -307,3 +315,124 @@ def test_an_id_is_carried_under_any_header() -> None:
     ):
         carried = obskit.carry(report, process=True)
     assert carried()["id"] == "c-1"
+
+
+@pytest.mark.parametrize("existing", ["x-request-id", "X-REQUEST-ID", "X-Request-ID"])
+def test_inject_replaces_a_header_in_any_case(existing: str) -> None:
+    with obskit.bound(correlation_id="c-1"):
+        assert obskit.inject({existing: "old", "Accept": "*/*"}) == {
+            "X-Request-ID": "c-1",
+            "Accept": "*/*",
+        }
+
+
+@pytest.mark.parametrize("headers", [types.MappingProxyType({"a": "b"}), None, 5, ["a"]], ids=str)
+def test_inject_into_something_else_is_counted(headers: Any) -> None:
+    with guard.recording() as faults, obskit.bound(correlation_id="c-1"):
+        assert obskit.inject(headers) is headers
+    assert [site for site, _ in faults] == ["propagation.inject"]
+
+
+@pytest.mark.parametrize("headers", [None, 5, [("a",)], [("a", "b", "c")], [3]], ids=str)
+def test_extract_from_something_else_is_counted(headers: Any) -> None:
+    with guard.recording() as faults, obskit.extract(headers) as identifier:
+        assert is_valid_correlation_id(identifier)
+        assert obskit.correlation_id() == identifier
+    assert [site for site, _ in faults] == ["propagation.extract"]
+
+
+def test_what_stands_before_a_malformed_pair_counts() -> None:
+    headers: Any = [("X-Request-ID", "c-1"), ("half",)]
+    with guard.recording(), obskit.extract(headers) as identifier:
+        assert identifier == "c-1"
+
+
+def test_trace_headers_that_cannot_be_read_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: Any) -> Any:
+        raise RuntimeError("propagator")
+
+    monkeypatch.setattr(W3CBaggagePropagator, "extract", fail)
+    with guard.recording() as faults, obskit.extract({"X-Request-ID": "c-1"}) as identifier:
+        assert identifier == "c-1"
+    assert [site for site, _ in faults] == ["propagation.extract"]
+
+
+class Calling:
+    async def __call__(self, number: int) -> tuple[str | None, int]:
+        await anyio.lowlevel.checkpoint()
+        return obskit.correlation_id(), number
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio", "trio"])
+@pytest.mark.parametrize("work", [Calling(), functools.partial(Calling(), 1)], ids=str)
+@pytest.mark.anyio
+async def test_a_callable_with_a_coroutine_is_carried_under_every_loop(
+    work: Any, anyio_backend: str
+) -> None:
+    with obskit.bound(correlation_id="c-1"):
+        carried = obskit.carry(work)
+    assert inspect.iscoroutinefunction(carried)
+    assert await carried(*(() if isinstance(work, functools.partial) else (1,))) == ("c-1", 1)
+    assert obskit.correlation_id() is None
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio", "trio"])
+@pytest.mark.anyio
+async def test_carried_coroutines_wait_start_tasks_and_are_cancelled(anyio_backend: str) -> None:
+    seen: list[str | None] = []
+
+    async def child() -> None:
+        seen.append(obskit.correlation_id())
+
+    async def work() -> None:
+        async with anyio.create_task_group() as group:
+            group.start_soon(child)
+        await anyio.lowlevel.checkpoint()
+        try:
+            await anyio.sleep_forever()
+        finally:
+            seen.append(obskit.correlation_id())
+
+    with obskit.bound(correlation_id="c-1"):
+        carried = obskit.carry(work)
+    with anyio.move_on_after(0.01) as scope:
+        await carried()
+    assert scope.cancelled_caught
+    assert seen == ["c-1", "c-1"]
+
+
+@pytest.mark.anyio
+async def test_a_carried_coroutine_may_handle_what_it_waits_for() -> None:
+    async def work() -> str | None:
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        asyncio.get_running_loop().call_soon(future.set_exception, KeyError("k"))
+        with pytest.raises(KeyError):
+            await future
+        return obskit.correlation_id()
+
+    with obskit.bound(correlation_id="c-1"):
+        carried = obskit.carry(work)
+    assert await carried() == "c-1"
+
+
+def generates() -> Generator[int]:
+    yield 1
+
+
+async def generates_too() -> AsyncGenerator[int]:
+    yield 1
+
+
+@pytest.mark.parametrize("work", [generates, generates_too, functools.partial(generates)], ids=str)
+@pytest.mark.parametrize("process", [True, False])
+def test_generators_are_not_carried(work: Any, process: bool) -> None:
+    """Their bodies run where they are consumed."""
+    with pytest.raises(DeclarationError, match="carry a function that consumes"):
+        obskit.carry(work, process=process)
+
+
+@pytest.mark.parametrize("work", [dict, str.upper, len])
+def test_classes_and_methods_are_carried(work: Any) -> None:
+    assert obskit.carry(work)("ab" if work is not dict else []) == work(
+        "ab" if work is not dict else []
+    )

@@ -59,12 +59,21 @@ def template_of(scope: Scope) -> str | None:
 service = ObservabilityMiddleware(greetings, route=template_of)
 metrics = metrics_app()
 probes = health_app(health)
-INTERNAL = {"/metrics": metrics, "/health": probes, "/livez": probes, "/readyz": probes}
+INTERNAL: dict[str | None, Any] = {
+    "/metrics": metrics,
+    "/health": probes,
+    "/livez": probes,
+    "/readyz": probes,
+}
 
 
 async def app(scope: Scope, receive: Receive, send: Send) -> None:
-    if scope["type"] == "http":
-        await INTERNAL.get(scope["path"], service)(scope, receive, send)
+    """Answer the internal paths; all else is the service's, the lifespan protocol too.
+
+    `greetings` knows nothing of that: the middleware answers it, and so loses no span at the end.
+    """
+    path = scope["path"] if scope["type"] == "http" else None
+    await INTERNAL.get(path, service)(scope, receive, send)
 
 
 def main() -> None:
@@ -72,7 +81,7 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=8000)
     port: int = parser.parse_args().port
     obskit.configure(service="greetings", version="1.0.0")
-    uvicorn.run(app, port=port, lifespan="off", access_log=False, log_config=None)
+    uvicorn.run(app, port=port, access_log=False, log_config=None)
 
 
 if __name__ == "__main__":

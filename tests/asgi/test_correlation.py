@@ -151,3 +151,22 @@ async def test_what_a_thread_binds_is_on_the_access_line(observed: Observed, get
     identifier = line(observed)["correlation_id"]
     for event in ("inside", "http request", "afterwards"):
         assert observed.logs.one(event=event, tenant="acme", correlation_id=identifier)
+
+
+async def test_an_id_that_the_application_binds_is_the_answer_s_too(
+    observed: Observed, get: Get
+) -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        obskit.bind(correlation_id="job-1")
+        await PlainTextResponse("ok")(scope, receive, send)
+
+    response = await get(instrument(app), "/", headers={"x-request-id": "theirs"})
+    assert response.headers["x-request-id"] == line(observed)["correlation_id"] == "job-1"
+
+
+async def test_a_malformed_header_hides_no_request(observed: Observed, call: Call) -> None:
+    headers = [(b"x-request-id", b"one"), (b"half",)]
+    exchange = await call(instrument(sends(start(), body())), headers=headers)
+    assert exchange.header(b"x-request-id") == b"one"
+    assert line(observed)["correlation_id"] == "one"
+    assert [site for site, _ in observed.internal_errors()] == ["propagation.extract"]

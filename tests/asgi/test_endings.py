@@ -1,4 +1,4 @@
-"""However a request ends, it is counted once, and nothing is invented."""
+"""However a request ends, it is counted once; only an error page may be made for it."""
 
 import asyncio
 from collections.abc import Callable
@@ -13,7 +13,7 @@ from starlette.routing import Route
 from tests.kits.asgi import body, line, sends, start
 
 import obskit
-from obskit.asgi import instrument
+from obskit.asgi import ObservabilityMiddleware, instrument
 from obskit.testing import Observed
 
 pytestmark = pytest.mark.anyio
@@ -23,17 +23,23 @@ Call = Callable[..., Any]
 Messages = list[dict[str, Any]]
 
 
-async def test_an_error_before_the_start(observed: Observed, call: Call) -> None:
+async def test_an_error_before_the_start(
+    observed: Observed, call: Call, new_exchange: Callable[[], Any]
+) -> None:
+    """The page is made here rather than by the server, whose own would carry no id."""
     error = ValueError("no")
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
         raise error
 
+    exchange = new_exchange()
     with pytest.raises(ValueError, match="no") as raised:
-        await call(instrument(app))
+        await call(instrument(app), exchange=exchange)
     assert raised.value is error
+    assert (exchange.status, exchange.body) == (500, b"Internal Server Error")
     access = line(observed)
     assert (access["level"], access["status"], access["outcome"]) == ("error", 500, "error")
+    assert exchange.header(b"x-request-id") == access["correlation_id"].encode()
     assert access["error_type"] == "ValueError"
     assert access["exception"].endswith("ValueError: no")
     observed.operation("GET unmatched").once().with_error("ValueError")
@@ -175,3 +181,105 @@ async def test_a_disconnect_after_the_answer_is_none(observed: Observed, call: C
 
     await call(instrument(app))
     assert (line(observed)["status"], line(observed)["outcome"]) == (200, "ok")
+
+
+async def fails(scope: Any, receive: Any, send: Any) -> None:
+    raise ValueError("no")
+
+
+async def test_the_error_page_of_a_head_request_has_no_body(
+    observed: Observed, call: Call, new_exchange: Callable[[], Any]
+) -> None:
+    exchange = new_exchange()
+    with pytest.raises(ValueError, match="no"):
+        await call(instrument(fails), method="HEAD", exchange=exchange)
+    assert (exchange.body, exchange.header(b"content-length")) == (b"", b"21")
+
+
+async def test_error_pages_of_the_framework_around_are_left_to_it(
+    observed: Observed, get: Get
+) -> None:
+    """Inside a Starlette application, its own handler of errors answers."""
+
+    async def page(request: Request, error: Exception) -> Response:
+        return PlainTextResponse("sorry", 500)
+
+    async def fail(request: Request) -> Response:
+        raise ValueError("no")
+
+    app = Starlette(routes=[Route("/", fail)], exception_handlers={Exception: page})
+    app.add_middleware(ObservabilityMiddleware)
+    assert (await get(app, "/")).text == "sorry"
+    assert line(observed)["status"] == 500
+
+
+@pytest.mark.parametrize("kind", [asyncio.CancelledError, KeyboardInterrupt])
+async def test_only_errors_have_an_error_page(
+    observed: Observed, call: Call, new_exchange: Callable[[], Any], kind: type[BaseException]
+) -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        raise kind
+
+    exchange = new_exchange()
+    with pytest.raises(kind):
+        await call(instrument(app), exchange=exchange)
+    assert exchange.sent == []
+
+
+async def test_a_client_that_has_gone_has_no_error_page(
+    observed: Observed, call: Call, new_exchange: Callable[[], Any]
+) -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await Request(scope, receive).body()
+
+    exchange = new_exchange()
+    with pytest.raises(ClientDisconnect):
+        await call(instrument(app), body=(), exchange=exchange)
+    assert exchange.sent == []
+
+
+@pytest.mark.parametrize("last", ["http.response.start", "http.response.body"])
+async def test_a_send_that_fails_because_the_client_has_gone(observed: Observed, last: str) -> None:
+    """Servers raise an ``OSError`` then: no error of the application's."""
+
+    async def send(message: dict[str, Any]) -> None:
+        if message["type"] == last:
+            raise ConnectionResetError
+
+    app = instrument(sends(start(), body(b"all")))
+    with pytest.raises(ConnectionResetError):
+        await app({"type": "http", "method": "GET", "path": "/"}, None, send)
+    access = line(observed)
+    assert (access["status"], access["outcome"], access["level"]) == (499, "cancelled", "info")
+    assert "exception" not in access
+
+
+async def test_an_oserror_of_the_application_s_own_is_an_error(
+    observed: Observed, call: Call
+) -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        raise ConnectionResetError("the database has gone")
+
+    with pytest.raises(ConnectionResetError):
+        await call(instrument(app))
+    assert (line(observed)["status"], line(observed)["outcome"]) == (500, "error")
+
+
+async def test_a_client_that_goes_away_before_the_error_page(observed: Observed) -> None:
+    async def send(message: dict[str, Any]) -> None:
+        raise BrokenPipeError
+
+    with pytest.raises(ValueError, match="no"):
+        await instrument(fails)({"type": "http", "method": "GET", "path": "/"}, None, send)
+    assert (line(observed)["status"], line(observed)["outcome"]) == (499, "cancelled")
+    assert observed.internal_errors() == []
+
+
+async def test_a_server_that_refuses_the_error_page(observed: Observed) -> None:
+    async def send(message: dict[str, Any]) -> None:
+        raise RuntimeError("not now")
+
+    with pytest.raises(ValueError, match="no"):
+        await instrument(fails)({"type": "http", "method": "GET", "path": "/"}, None, send)
+    assert (line(observed)["status"], line(observed)["outcome"]) == (500, "error")
+    assert [site for site, _ in observed.internal_errors()] == ["asgi.send"]

@@ -195,9 +195,14 @@ async def test_a_collector_that_fails_leaves_the_others(
 
 async def test_a_scrape_that_fails_is_a_500_without_details(call: Call) -> None:
     with guard.recording() as faults:
-        answer = await call(metrics_app(object()))  # type: ignore[arg-type] # provokes the fault
+        answer = await call(metrics_app(), query_string=None)  # no server does that
     assert (answer.status, answer.body) == (500, b"internal error\n")
     assert [site for site, _ in faults] == ["asgi.endpoint"]
+
+
+def test_only_a_registry_will_do() -> None:
+    with pytest.raises(DeclarationError, match="registry=5: give a prometheus_client"):
+        metrics_app(5)  # type: ignore[arg-type] # what the test is about
 
 
 @pytest.mark.parametrize("kind", ["websocket", "lifespan"])

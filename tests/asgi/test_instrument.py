@@ -13,6 +13,7 @@ from starlette.routing import Route
 
 from obskit.asgi import instrument
 from obskit.errors import DeclarationError
+from obskit.health import HealthRegistry
 from obskit.testing import Observed
 
 pytestmark = pytest.mark.anyio
@@ -43,10 +44,21 @@ def test_only_an_application_will_do(app: Any) -> None:
         instrument(app)
 
 
-@pytest.mark.parametrize("path", ["metrics", ""])
-def test_a_path_begins_with_a_slash(path: str) -> None:
+@pytest.mark.parametrize("path", ["metrics", "", 5])
+def test_a_path_begins_with_a_slash(path: Any) -> None:
     with pytest.raises(DeclarationError, match="metrics_path"):
         instrument(Starlette(), metrics_path=path)
+
+
+@pytest.mark.parametrize("path", ["/health", "/livez/"])
+def test_metrics_and_health_do_not_share_a_path(path: str) -> None:
+    with pytest.raises(DeclarationError, match=r"metrics_path=.*health endpoints"):
+        instrument(Starlette(), metrics_path=path, health=HealthRegistry())
+
+
+def test_health_is_a_registry() -> None:
+    with pytest.raises(DeclarationError, match=r"health=5: give an obskit\.health\.HealthRegistry"):
+        instrument(Starlette(), health=5)  # type: ignore[arg-type] # what the test is about
 
 
 def test_a_refused_call_leaves_the_application_as_it_was() -> None:

@@ -287,7 +287,17 @@ async def test_other_messages_and_extensions_pass_through(observed: Observed, ca
     assert observed.metrics.delta("http_requests_total") == 1
 
 
-@pytest.mark.parametrize("given", [{"quiet_paths": "/metrics"}, {"route": "/x"}])
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"quiet_paths": "/metrics"},
+        {"quiet_paths": 5},
+        {"quiet_paths": [5]},
+        {"route": "/x"},
+        {"names": 5},
+    ],
+    ids=str,
+)
 def test_wrong_arguments_are_refused_at_once(given: dict[str, Any]) -> None:
     with pytest.raises(DeclarationError, match=next(iter(given))):
         ObservabilityMiddleware(sends(), **given)

@@ -1,5 +1,7 @@
 """Route templates: one label value for each route, and never a raw path."""
 
+import gc
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,7 +18,6 @@ from starlette.staticfiles import StaticFiles
 
 import obskit
 from obskit.asgi import ObservabilityMiddleware, instrument
-from obskit.asgi import _routes as module
 from obskit.asgi._routes import RouteTemplates
 from obskit.testing import Observed
 
@@ -236,10 +237,78 @@ async def test_a_hook_that_raises_leaves_the_request_alone(observed: Observed, g
     assert {site for site, _ in observed.internal_errors()} == {"http.route"}
 
 
-def test_a_full_index_still_finds_each_route_s_own_template(
-    monkeypatch: pytest.MonkeyPatch,
+class Counted(list[Any]):
+    """Routes that count how often they are gone through."""
+
+    walks = 0
+
+    def __iter__(self) -> Any:
+        self.walks += 1
+        return super().__iter__()
+
+
+class Routed:
+    def __init__(self, routes: Any) -> None:
+        self.routes = routes
+
+
+def test_foreign_endpoints_cost_no_walk_and_are_not_kept() -> None:
+    """A framework may make a fresh endpoint, or route, for each request."""
+    routes = Counted([Route("/a/{x}", answer)])
+    templates = RouteTemplates(Routed(routes))
+    assert templates.find({"endpoint": answer}) == "/a/{x}"
+    walks = routes.walks
+    for _ in range(10):
+        route = Route("/unknown/{x}", answer)
+        alive = weakref.ref(route)
+        assert templates.find({"route": route}) == "/unknown/{x}"
+        assert templates.find({"endpoint": Routed([])}) == "unmatched"
+        del route
+        gc.collect()
+        assert alive() is None
+    assert routes.walks == walks
+
+
+def test_routes_that_come_and_go_are_looked_for_again() -> None:
+    async def later(_: Any) -> None: ...
+
+    app = Starlette(routes=[Mount("/in", routes=[Route("/a", answer)])])
+    templates = RouteTemplates(app)
+    (mount,) = app.routes
+    assert isinstance(mount, Mount)
+    (first,) = mount.routes
+    assert templates.find({"route": first}) == "/in/a"
+    mount.routes[0] = second = Route("/b", later)
+    assert templates.find({"route": second}) == "/in/b"
+    assert templates.find({"endpoint": later}) == "/in/b"
+
+
+SHARED = [
+    ("/a/1", {}, "/a/{x}"),
+    ("/b/a/1", {}, "/b/a/{x}"),
+    ("/root/a/1", {"root_path": "/root"}, "/a/{x}"),
+    ("/root/b/a/1", {"root_path": "/root/b", "app_root_path": "/root"}, "/b/a/{x}"),
+    ("/neither", {}, "/b/a/{x}"),
+]
+
+
+@pytest.mark.parametrize(("path", "given", "route"), SHARED)
+def test_an_endpoint_of_several_routes_is_told_apart_by_the_whole_path(
+    path: str, given: dict[str, str], route: str
 ) -> None:
-    monkeypatch.setattr(module, "MAXIMUM_ROUTES", 1)
-    templates = RouteTemplates(Starlette(routes=[Route("/a", answer)]))
-    assert templates.find({"route": Route("/unknown/{x}", answer)}) == "/unknown/{x}"
-    assert templates.find({"route": Route("/later/{x}", answer)}) == "/later/{x}"
+    """Starlette before 1.7 leaves only the endpoint in the scope."""
+    templates = RouteTemplates(Routed([Route("/a/{x}", answer), Route("/b/a/{x}", answer)]))
+    assert templates.find({"endpoint": answer, "path": path, **given}) == route
+
+
+def test_routes_that_are_no_sequence_are_indexed_once() -> None:
+    templates = RouteTemplates(Routed({1: Route("/a/{x}", answer)}.values()))
+    assert templates.find({"endpoint": answer}) == "/a/{x}"
+    assert templates.find({"endpoint": endpoint}) == "unmatched"
+
+
+def test_routes_without_an_endpoint_are_not_those_of_unmatched_requests() -> None:
+    class Bare:
+        path = "/bare"
+
+    assert RouteTemplates(Routed([Bare()])).find({"endpoint": None}) == "unmatched"

@@ -31,7 +31,7 @@ async def test_a_scope_with_the_least_that_asgi_asks(observed: Observed) -> None
     assert line(observed)["client"] == ""
 
 
-@pytest.mark.parametrize("kind", ["websocket", "lifespan", "carrier-pigeon"])
+@pytest.mark.parametrize("kind", ["websocket", "carrier-pigeon"])
 async def test_other_scopes_pass_through(observed: Observed, kind: str) -> None:
     given: list[Any] = []
 

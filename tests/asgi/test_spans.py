@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from fastapi import FastAPI
 from opentelemetry import trace
+from opentelemetry.baggage.propagation import W3CBaggagePropagator
 from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
@@ -182,3 +183,55 @@ def tracer(exporter: InMemorySpanExporter) -> TracerProvider:
     provider = TracerProvider(shutdown_on_exit=False)
     provider.add_span_processor(SimpleSpanProcessor(exporter))
     return provider
+
+
+async def outgoing(app: Any, call: Call, **headers: str) -> dict[str, str]:
+    """Return what a handler would write into the headers of its own requests."""
+    written: dict[str, str] = {}
+
+    async def handler(scope: Any, receive: Any, send: Any) -> None:
+        obskit.inject(written)
+        await sends(start(), body())(scope, receive, send)
+
+    given = [(name.encode(), value.encode()) for name, value in headers.items()]
+    await call(app(handler), headers=given)
+    written.pop("X-Request-ID")
+    return written
+
+
+async def test_a_trace_passes_through_where_tracing_is_off(call: Call) -> None:
+    obskit.configure(tracing="off", logging="off", registry=CollectorRegistry())
+    headers = {"traceparent": PARENT, "tracestate": "vendor=x", "baggage": "tenant=acme"}
+    assert await outgoing(instrument, call, **headers) == headers
+    assert await outgoing(instrument, call, baggage="tenant=acme") == {"baggage": "tenant=acme"}
+    assert await outgoing(instrument, call) == {}
+    assert obskit.inject({}) == {}
+
+
+async def test_a_span_of_the_host_s_is_passed_on_where_our_tracing_is_off(
+    call: Call, tracer: TracerProvider
+) -> None:
+    obskit.configure(tracing="off", logging="off", registry=CollectorRegistry())
+    with tracer.get_tracer("host").start_as_current_span("theirs"):
+        theirs = obskit.inject({})
+        assert await outgoing(instrument, call, traceparent=PARENT) == theirs
+
+
+async def test_a_trace_passes_through_where_no_span_can_be_made(call: Call) -> None:
+    provider = TracerProvider(shutdown_on_exit=False)
+    provider.add_span_processor(Faulty("on_start"))
+    obskit.configure(tracing=provider, logging="off", registry=CollectorRegistry())
+    assert await outgoing(instrument, call, traceparent=PARENT) == {"traceparent": PARENT}
+
+
+async def test_trace_headers_that_cannot_be_read_are_counted(
+    call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: Any) -> Any:
+        raise RuntimeError("propagator")
+
+    obskit.configure(tracing="off", logging="off", registry=CollectorRegistry())
+    monkeypatch.setattr(W3CBaggagePropagator, "extract", fail)
+    with guard.recording() as faults:
+        assert await outgoing(instrument, call, traceparent=PARENT) == {}
+    assert [site for site, _ in faults] == ["operation.span"]

@@ -532,7 +532,7 @@ async def test_a_caller_whose_loop_closed_early_is_not_waited_for() -> None:
 
 def program(code: str) -> subprocess.CompletedProcess[str]:
     preamble = (
-        "import asyncio, os, threading\n"
+        "import asyncio, os, sys, threading\n"
         "from obskit.health import HealthRegistry\n"
         "health = HealthRegistry(timeout=0.1)\n"
     )
@@ -548,6 +548,69 @@ def test_a_blocked_check_does_not_hold_the_exit_of_the_program() -> None:
 
     assert (done.stdout, done.returncode) == ("timeout\n", 0)
     assert done.stderr == "health check db is unhealthy (timeout)\n"
+
+
+@pytest.mark.parametrize(
+    "check",
+    [
+        "def check(): sys.exit(3)",
+        "async def check(): sys.exit(3)",
+        "async def later(): sys.exit(3)\ndef check(): return later()",
+        "def check(): raise KeyboardInterrupt",
+    ],
+)
+def test_a_check_that_leaves_the_program_fails_and_the_program_lives(check: str) -> None:
+    done = program(
+        f"{check}\n"
+        "health.add('db', check)\n"
+        "async def main():\n"
+        "    return [(await health.ready()).checks[0].code for _ in range(2)]\n"
+        "print(asyncio.run(main()))\n"
+    )
+
+    assert (done.stdout, done.returncode) == ("['error', 'error']\n", 0)
+    assert done.stderr == "health check db is unhealthy (error)\n"
+
+
+def test_a_fork_in_the_middle_of_a_probe_leaves_the_child_free_locks() -> None:
+    """A clock and a name that wait stand for threads that the fork meets inside the locks."""
+    done = program(
+        "parent, inside, forked = os.getpid(), threading.Semaphore(0), threading.Event()\n"
+        "def wait():\n"
+        "    if os.getpid() == parent:\n"
+        "        inside.release()\n"
+        "        forked.wait()\n"
+        "class Clock:\n"
+        "    def monotonic(self):\n"
+        "        if threading.current_thread().name == 'prober':\n"
+        "            wait()\n"
+        "        return 0.0\n"
+        "class Name(str):\n"
+        "    __hash__ = str.__hash__\n"
+        "    def __eq__(self, other):\n"
+        "        wait()\n"
+        "        return str.__eq__(self, other)\n"
+        "health = HealthRegistry(clock=Clock())\n"
+        "health.add('db', lambda: None)\n"
+        "probe = lambda: asyncio.run(health.ready())\n"
+        "add = lambda: health.add(Name('db'), lambda: None)\n"
+        "threading.excepthook = lambda args: None\n"
+        "threads = [threading.Thread(target=probe, name='prober'), threading.Thread(target=add)]\n"
+        "for thread in threads:\n"
+        "    thread.start()\n"
+        "    inside.acquire()\n"
+        "child = os.fork()\n"
+        "if not child:\n"
+        "    import faulthandler\n"
+        "    faulthandler.dump_traceback_later(5, exit=True)\n"
+        "    health.add('cache', lambda: None)\n"
+        "    os._exit(len(probe().checks))\n"
+        "status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])\n"
+        "forked.set()\n"
+        "print(status)\n"
+    )
+
+    assert (done.stdout, done.returncode) == ("2\n", 0), done.stderr
 
 
 def test_a_fork_does_not_inherit_the_run_of_its_parent() -> None:

@@ -4,9 +4,9 @@ import asyncio
 import math
 import string
 import threading
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import FrozenInstanceError
-from functools import partial
+from functools import partial, wraps
 
 import pytest
 from hypothesis import given
@@ -237,13 +237,21 @@ def test_names_of_letters_digits_and_three_signs_are_taken(name: str) -> None:
     HealthRegistry().add(name, fine)
 
 
-@pytest.mark.parametrize("name", ["", "a b", "a\n", 'a"', "ü", "a" * 129, None, 5, fine])
+@pytest.mark.parametrize("name", [fine, None, 5, b"db"])
+def test_a_name_that_is_no_text_is_refused_before_anything_is_decorated(name: str) -> None:
+    with pytest.raises(DeclarationError, match=r"the name comes first, as in @health\.check"):
+        HealthRegistry().check(name)
+    with pytest.raises(DeclarationError, match="the name comes first"):
+        HealthRegistry().add(name, fine)
+
+
+@pytest.mark.parametrize("name", ["", "a b", "a\n", 'a"', "ü", "a" * 129])
 def test_any_other_name_is_refused(name: str) -> None:
     with pytest.raises(DeclarationError, match="invalid check name"):
         HealthRegistry().check(name)(fine)
 
 
-@pytest.mark.parametrize("timeout", [0, -1, math.nan, math.inf, 10**400, "2"])
+@pytest.mark.parametrize("timeout", [0, -1, math.nan, math.inf, 10**400, "2", True])
 def test_a_timeout_is_a_positive_finite_number(timeout: float) -> None:
     with pytest.raises(DeclarationError, match="check 'db' has timeout"):
         HealthRegistry().add("db", fine, timeout=timeout)
@@ -260,6 +268,71 @@ def test_the_result_of_a_function_is_no_check() -> None:
 def test_a_probe_that_asks_no_dependency_is_refused(probe: str) -> None:
     with pytest.raises(DeclarationError, match=f"cannot answer '{probe}'"):
         HealthRegistry().add("db", fine, probes=["ready", probe])
+
+
+@pytest.mark.parametrize("probes", [5, None, [["ready"]]])
+def test_probes_that_are_no_names_are_refused(probes: list[str]) -> None:
+    with pytest.raises(DeclarationError, match=r"check 'db' has probes .*: use 'ready', or \(\)"):
+        HealthRegistry().check("db", probes=probes)(fine)
+
+
+@pytest.mark.parametrize("critical", ["no", 0, None])
+def test_critical_is_true_or_false(critical: bool) -> None:
+    with pytest.raises(DeclarationError, match=r"check 'db' has critical .*: use True or False"):
+        HealthRegistry().add("db", fine, critical=critical)
+
+
+@pytest.mark.parametrize("version", [5, 1.2, b"1"])
+def test_the_version_is_a_text(version: str) -> None:
+    with pytest.raises(DeclarationError, match=r"registry has version .*: use a text"):
+        HealthRegistry(version=version)
+
+
+def generated() -> Iterator[None]:
+    yield
+
+
+async def generated_by_steps() -> AsyncIterator[None]:
+    yield
+
+
+class Generated:
+    """An object whose call is a generator."""
+
+    def __call__(self) -> Iterator[None]:
+        yield
+
+
+@pytest.mark.parametrize(
+    "function", [generated, generated_by_steps, partial(generated), Generated()]
+)
+def test_a_generator_is_no_check_since_a_call_does_not_run_it(
+    function: Callable[[], object],
+) -> None:
+    with pytest.raises(DeclarationError, match=r"check 'db' is a generator.* return instead"):
+        HealthRegistry().add("db", function)
+
+
+@pytest.mark.parametrize(
+    "function", [lambda pool: pool, Client.plain, partial(lambda pool, key: pool, 1)]
+)
+def test_a_function_that_needs_arguments_is_no_check(function: Callable[[], object]) -> None:
+    with pytest.raises(DeclarationError, match=r"'db' takes (pool|self|key), but .*partial"):
+        HealthRegistry().add("db", function)
+
+
+def test_functions_that_can_do_without_arguments_are_taken() -> None:
+    """Also a wrapper that brings the argument, and a builtin that does not say what it takes."""
+
+    @wraps(Client.plain)
+    def wrapper(*args: object) -> bool:
+        return Client.plain(Client())
+
+    health = HealthRegistry()
+    health.add("optional", lambda *a, b=1, **c: None)
+    health.add("wrapper", wrapper)
+    health.add("builtin", dict)
+    health.add("method", Client().plain)
 
 
 def test_results_and_reports_cannot_be_changed() -> None:

@@ -4,7 +4,7 @@ import asyncio
 import json
 import logging
 import socket
-from collections.abc import Awaitable, Callable, Generator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from functools import partial
 from typing import Any
 
@@ -99,6 +99,8 @@ async def test_a_result_says_how_the_dependency_is(
         (ValueError(SECRET), "error"),
         (StopIteration(SECRET), "error"),
         (asyncio.CancelledError(SECRET), "error"),
+        (SystemExit(SECRET), "error"),
+        (GeneratorExit(SECRET), "error"),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, BaseException) else value,
 )
@@ -187,11 +189,44 @@ async def test_another_true_result_is_healthy_with_one_warning(
     ]
 
 
-def test_a_check_that_leaves_the_program_leaves_the_program() -> None:
-    """SystemExit belongs to the host, on whichever thread it was raised."""
-    for kind in KINDS.values():
-        health = HealthRegistry()
-        health.add("db", kind(raising(SystemExit(3))))
+@pytest.mark.parametrize("kind", ["async", "returns a coroutine"])
+def test_ctrl_c_that_meets_the_event_loop_in_a_check_belongs_to_the_host(kind: str) -> None:
+    health = HealthRegistry()
+    health.add("db", KINDS[kind](raising(KeyboardInterrupt())))
 
-        with pytest.raises(SystemExit, match="3"):
-            asyncio.run(health.ready())
+    with pytest.raises(KeyboardInterrupt):
+        asyncio.run(health.ready())
+
+
+async def test_ctrl_c_that_a_check_raises_on_its_own_thread_fails_it() -> None:
+    result = await result_of("plain", raising(KeyboardInterrupt()))
+
+    assert (result.status, result.code) == (Status.UNHEALTHY, "error")
+
+
+def generated() -> Generator[None]:
+    yield
+
+
+async def generated_by_steps() -> AsyncGenerator[None]:
+    yield
+
+
+@kinds
+@pytest.mark.parametrize(
+    ("value", "name"), [(generated(), "generator"), (generated_by_steps(), "async_generator")]
+)
+async def test_a_generator_is_unhealthy_with_one_warning_since_its_body_never_ran(
+    kind: str, value: object, name: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    health = HealthRegistry()
+    health.add("db", KINDS[kind](lambda: value))
+
+    statuses = [(await health.ready()).status for _ in range(3)]
+
+    assert statuses == [Status.UNHEALTHY] * 3
+    warnings = [r.getMessage() for r in caplog.records if r.levelno >= logging.WARNING]
+    assert warnings == [
+        f"health check db returned a {name}, taken as unhealthy: return None, a bool or a Status",
+        "health check db is unhealthy",
+    ]

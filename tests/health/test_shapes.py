@@ -78,10 +78,6 @@ def test_the_version_body() -> None:
     assert _shapes.version(BAD) == {"uptime": "0s"}
 
 
-def test_the_default_body_is_the_full_one() -> None:
-    assert _shapes.shape(GOOD) == _shapes.full(GOOD)
-
-
 @pytest.mark.parametrize(
     ("seconds", "text"),
     [(0, "0s"), (45.9, "45s"), (60, "1m0s"), (180, "3m0s"), (3600, "1h0m0s"), (93784, "26h3m4s")],

@@ -31,7 +31,18 @@ def test_the_default_families() -> None:
 
 
 @pytest.mark.parametrize(
-    "given", [{"requests": "a b"}, {"method": "le"}, {"route": "__x"}, {"buckets": (2.0, 1.0)}]
+    "given",
+    [
+        {"requests": "a b"},
+        {"method": "le"},
+        {"route": "__x"},
+        {"buckets": (2.0, 1.0)},
+        {"request_size": "http_response_size_bytes"},
+        {"in_progress": "http_requests"},
+        {"route": "method"},
+        {"status": "route"},
+    ],
+    ids=str,
 )
 def test_wrong_names_are_refused_at_once(given: dict[str, str]) -> None:
     with pytest.raises(DeclarationError):

@@ -50,8 +50,11 @@ def test_other_buckets_or_another_merging_are_another_shape(registry: CollectorR
 
 def test_a_name_that_prometheus_client_holds_is_refused(registry: CollectorRegistry) -> None:
     prometheus_client.Counter("orders", "", registry=registry)
-    with pytest.raises(DuplicateError, match="taken in this registry by a Counter"):
+    with pytest.raises(DuplicateError, match=r"taken in this registry by a Counter;.* namespace="):
         declare(registry, ORDERS)
+    prometheus_client.Counter("sales", "", ["a", "b"], registry=registry)
+    with pytest.raises(DuplicateError, match=r"by a Counter with the labels \{a,b\}"):
+        declare(registry, replace(ORDERS, name="sales"))
     prometheus_client.Gauge("seconds_count", "", registry=registry)
     with pytest.raises(DuplicateError, match="'seconds_count' is taken"):
         Histogram("seconds", "", registry=registry)

@@ -223,3 +223,77 @@ def test_a_value_without_a_text_gets_a_placeholder(faults: list[tuple[str, Excep
 def test_a_family_tells_its_shape(engine: Engine) -> None:
     described: Any = re.escape("<Family counter orders{channel}>")
     assert re.fullmatch(described, repr(Family(ORDERS, engine=engine)))
+
+
+JOBS = MetricSpec("counter", "jobs", "", ("operation", "outcome"))
+
+
+def own_cell(family: Family, operation: str, own: str) -> Any:
+    return family.cell(
+        (operation, "ok", own), ("operation", "outcome", "own"), group=operation, kept=2
+    )
+
+
+def test_a_group_that_is_full_leaves_room_to_others_and_keeps_its_leading_labels(
+    engine: Engine, caplog: pytest.LogCaptureFixture
+) -> None:
+    family = Family(JOBS, max_series=2, engine=engine)
+    for number in range(5):
+        own_cell(family, "bad", str(number)).inc()
+    own_cell(family, "good", "x").inc()
+    family.cell(("bad", "ok"), group="bad", kept=2).inc()
+    assert totals(family) == {
+        ("bad", "ok", "0"): 1.0,
+        ("bad", "ok", "1"): 1.0,
+        ("bad", "ok", OVERFLOW): 3.0,
+        ("good", "ok", "x"): 1.0,
+        ("bad", "ok"): 1.0,
+    }
+    assert engine.dropped_series == {"jobs": 3}
+    (record,) = caplog.records
+    assert record.getMessage().startswith("metric jobs has 2 series of bad, its limit: ")
+
+
+def test_a_full_group_whose_labels_are_all_kept_loses_nothing(engine: Engine) -> None:
+    family = Family(JOBS, max_series=1, engine=engine)
+    for outcome in ("ok", "error", "error"):
+        family.cell(("a", outcome), group="a", kept=2).inc()
+    assert totals(family) == {("a", "ok"): 1.0, ("a", "error"): 2.0}
+
+
+def test_room_made_in_a_group_is_used_again(engine: Engine) -> None:
+    family = Family(JOBS, max_series=1, engine=engine)
+    own_cell(family, "a", "1")
+    own_cell(family, "b", "1")
+    family.remove_by_labels({"operation": "a"})
+    own_cell(family, "a", "2")
+    own_cell(family, "b", "2")
+    assert set(totals(family)) == {("b", "ok", "1"), ("a", "ok", "2"), ("b", "ok", OVERFLOW)}
+    family.clear()
+    own_cell(family, "b", "3")
+    assert set(totals(family)) == {("b", "ok", "3")}
+
+
+def test_groups_are_bounded(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("obskit.metrics._family.MAX_GROUPS", 2)
+    family = Family(JOBS, engine=engine)
+    for operation in ("a", "b", "c", "d", "a"):
+        family.cell((operation, "ok"), group=operation, kept=1).inc()
+    assert totals(family) == {("a", "ok"): 2.0, ("b", "ok"): 1.0, (OVERFLOW, OVERFLOW): 2.0}
+
+
+def test_groups_may_share_a_series(engine: Engine) -> None:
+    family = Family(JOBS, engine=engine)
+    assert family.cell(("", "ok"), group="a") is family.cell(("", "ok"), group="b")
+
+
+def test_a_value_that_reads_like_overflow_is_shown_once(
+    registry: CollectorRegistry, engine: Engine
+) -> None:
+    family = declare(registry, ORDERS, max_series=1, engine=engine)
+    for channel in (OVERFLOW, "a", "b"):
+        family.cell((channel,)).inc()
+    lines = generate_latest(registry).decode().splitlines()
+    shown = [line for line in lines if line.startswith("orders_total")]
+    assert len(shown) == len({line.split(" ")[0] for line in shown})
+    assert sum(float(line.split(" ")[1]) for line in shown) == 3

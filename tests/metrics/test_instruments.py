@@ -412,3 +412,39 @@ def test_short_lived_series_leave_nothing_behind(registry: CollectorRegistry) ->
     gc.collect()
     alive = [handle for handle in gc.get_objects() if isinstance(handle, Counter)]
     assert sum(handle.family is orders.family for handle in alive) == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error"),
+    [
+        ({"labelnames": None}, TypeError),
+        ({"labelnames": 5}, TypeError),
+        ({"unit": 5}, TypeError),
+        ({"namespace": 5}, TypeError),
+        ({"subsystem": 5}, TypeError),
+        ({"registry": 5}, ValueError),
+        ({"max_series": "a"}, ValueError),
+        ({"max_series": True}, ValueError),
+        ({"max_series": -1}, ValueError),
+    ],
+)
+@pytest.mark.parametrize("kind", [Counter, Gauge, Histogram])
+def test_an_argument_of_a_wrong_type_is_named(
+    kind: Any, arguments: dict[str, Any], error: type[Exception]
+) -> None:
+    """The exception is also the one that prometheus_client raises."""
+    ((name, value),) = arguments.items()
+    with pytest.raises(DeclarationError) as caught:
+        kind("orders", "", **{"registry": CollectorRegistry(), **arguments})
+    assert isinstance(caught.value, error)
+    assert "orders" in str(caught.value)
+    assert name.removesuffix("names") in str(caught.value)
+    assert repr(value) in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "argument", [{"labelnames": None}, {"unit": 5}, {"namespace": 5}, {"subsystem": 5}]
+)
+def test_prometheus_client_refuses_the_same_with_a_type_error(argument: dict[str, Any]) -> None:
+    with pytest.raises(TypeError):
+        prometheus_client.Counter("orders", "", registry=CollectorRegistry(), **argument)

@@ -21,12 +21,14 @@ def test_faults_and_losses_are_shown(registry: CollectorRegistry, engine: Engine
     faults.report("operation.finish", RuntimeError())
     family = Family(MetricSpec("counter", "orders", "", ("x",)), max_series=0, engine=engine)
     family.cell(("a",)).count(-1)
+    faults.dropped_spans.add("queue_full", 3)
     shown = {
         line for line in generate_latest(registry).decode().splitlines() if not line.startswith("#")
     }
     assert shown == {
         'obskit_internal_errors_total{site="operation.finish"} 1.0',
         'obskit_dropped_series_total{family="orders"} 1.0',
+        'obskit_dropped_spans_total{reason="queue_full"} 3.0',
         'obskit_dropped_observations_total{reason="overflow"} 0.0',
         'obskit_dropped_observations_total{reason="refused"} 1.0',
     }

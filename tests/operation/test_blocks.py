@@ -306,7 +306,7 @@ def test_broken_logging_of_the_host_is_counted_and_the_work_goes_on() -> None:
     ):
         work()
     assert caught.value is error
-    assert [site for site, _ in faults] == ["operation.event", "operation.end"]
+    assert [site for site, _ in faults] == ["logs.write", "logs.write"]
 
 
 def test_a_span_that_is_sampled_out_is_carried_on_but_not_described() -> None:

@@ -272,10 +272,23 @@ def test_label_values_without_end_share_one_series(observed: Observed) -> None:
     observed.logs.one(logger="obskit.metrics", level="warning", event=_overflow("operations"))
 
 
+def test_an_operation_without_bounds_hides_no_other(observed: Observed) -> None:
+    with obskit.observe("first"):
+        pass
+    for user in range(2_100):
+        with obskit.observe("unbounded", user=user):
+            pass
+    for name in ("first", "second"):
+        with obskit.observe(name, tier="l2"):
+            pass
+        assert observed.metrics.delta("operations_total", operation=name, tier="l2") == 1
+    assert observed.metrics.delta("operations_total", operation="unbounded") == 2_100
+
+
 def _overflow(family: str) -> str:
     return (
-        f"metric {family} has 2000 series, its limit: further ones are counted together under"
-        " _overflow"
+        f"metric {family} has 2000 series of work, its limit: further ones are counted together"
+        " under _overflow"
     )
 
 

@@ -137,6 +137,23 @@ def test_a_service_continues_its_clients_trace_and_loses_no_span_when_it_is_stop
     assert traced == ["order placed", "http request"]
 
 
+def test_an_application_without_lifespan_loses_no_span_when_it_is_stopped(
+    receiver: OtlpReceiver, tmp_path: "Path"
+) -> None:
+    """A signal that has stopped uvicorn is raised again: no ``atexit`` runs."""
+    port = free_port()
+    command = [sys.executable, "app.py", "--port", str(port)]
+    log, folder = tmp_path / "log", EXAMPLES / "plain_asgi"
+    with running(command, log, folder, **exporting_to(receiver)) as service:
+        url = f"http://127.0.0.1:{port}"
+        until("the service is ready", lambda: httpx.get(f"{url}/readyz").is_success)
+        assert httpx.get(f"{url}/greetings/ann").text == "Hello, ann!\n"
+        stop(service)
+
+    assert tree(receiver.spans()) == [["GET /greetings/{name}", ["greet"]]]
+    assert "Traceback" not in log.read_text()
+
+
 def test_a_slow_collector_still_gets_every_span() -> None:
     with OtlpReceiver(delay=1.0) as receiver:
         began = time.monotonic()

@@ -17,7 +17,7 @@ from prometheus_client import REGISTRY, CollectorRegistry, Gauge, generate_lates
 
 import obskit
 from obskit._guard import guard
-from obskit.errors import ConfigurationError, MissingExtraError, UnknownSettingError
+from obskit.errors import ConfigurationError, DuplicateError, MissingExtraError, UnknownSettingError
 from obskit.logs import is_ours
 from obskit.runtime import active_runtime
 from obskit.testing import observing
@@ -81,7 +81,9 @@ def test_metrics_move_to_the_registry_and_back_with_their_counts(
     decorated()
     assert count(REGISTRY, "moves") == 2
     with obskit.configure(registry=registry, logging="off"):
-        assert count(registry, "moves") is None  # a new configuration begins at nothing
+        assert count(registry, "moves") == 1  # the same metrics again go on counting
+    with obskit.configure(registry=CollectorRegistry(), logging="off") as runtime:
+        assert count(runtime.registry, "moves") is None  # others begin at nothing
 
 
 def test_another_configuration_of_the_same_metrics_goes_on_counting(
@@ -225,6 +227,29 @@ def test_a_configuration_that_cannot_start_leaves_the_former_at_work(
         ]
 
 
+@pytest.mark.parametrize("configured", [True, False])
+def test_logging_that_cannot_be_taken_over_stays_with_the_former(
+    configured: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if configured:
+        obskit.configure(service="a", logging="own")
+    before, handlers = active_runtime(), len(logging.root.handlers)
+    add, failures = logging.root.addHandler, [KeyboardInterrupt()]
+
+    def interrupted(handler: logging.Handler) -> None:
+        if failures:
+            raise failures.pop()
+        add(handler)
+
+    monkeypatch.setattr(logging.root, "addHandler", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        obskit.configure(service="b", logging="own")
+    assert active_runtime() is before
+    assert before.configured is configured
+    assert (before.logs is not None) is configured
+    assert len(logging.root.handlers) == handlers
+
+
 def test_a_missing_extra_leaves_an_unconfigured_process_unconfigured(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -242,13 +267,28 @@ def test_a_missing_extra_leaves_an_unconfigured_process_unconfigured(
 def test_a_name_that_the_host_uses_is_left_to_the_host(
     name: str, registry: CollectorRegistry, faults: list[tuple[str, Exception]]
 ) -> None:
+    decorated = obskit.observe("work")(seven)
     gauge = Gauge(name, "The host's own.", registry=registry)
     gauge.set(42)
     with obskit.configure(registry=registry, logging="off"):
-        decorated = obskit.observe("work")(seven)
         assert [decorated(), decorated()] == [7, 7]
     assert registry.get_sample_value(name) == 42
     assert taken(faults) == ["metrics.declare"]
+
+
+@pytest.mark.parametrize(
+    "name", ["operations_total", "operation_duration_seconds", "operations_in_progress"]
+)
+def test_decorating_under_a_name_that_the_host_uses_is_refused(
+    name: str, registry: CollectorRegistry
+) -> None:
+    """Once a configuration tells where the metrics will be."""
+    Gauge(name, "The host's own.", registry=registry)
+    taken_by_the_host = pytest.raises(DuplicateError, match=f"'{name}' is taken .*; set namespace=")
+    with obskit.configure(registry=registry, logging="off"), taken_by_the_host:
+        obskit.observe("work")(seven)
+    with obskit.configure(registry=registry, logging="off", namespace="shop"):
+        assert obskit.observe("work")(seven)() == 7
 
 
 def test_undo_gives_logging_and_structlog_back() -> None:

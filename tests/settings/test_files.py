@@ -230,7 +230,7 @@ def test_toml_without_the_table(text: str, tmp_path: Path) -> None:
         ("max_series: '7'", "expected a whole number above 0, not '7'"),
         ("max_series: true", "expected a whole number above 0, not True"),
         ("version: 1.0", "expected text, not 1.0"),
-        ("correlation_headers: X-A", "one or more HTTP header names, not 'X-A'"),
+        ("correlation_headers: X-A", "(unlike Content-Length), not 'X-A'"),
         ("registry: default", "only the keyword registry= can give it"),
     ],
 )

@@ -125,6 +125,13 @@ def test_objects_are_kept_as_they_are() -> None:
         ("correlation_headers", [""]),
         ("correlation_headers", [3]),
         ("correlation_headers", {"X-A"}),
+        *(
+            ("correlation_headers", ["X-A", name])
+            for name in (
+                *("Content-Length", "transfer-encoding", "CONNECTION", "Content-Type", "Host"),
+                *("Set-Cookie", "Date", "Server", "Authorization", "Cookie", "traceparent"),
+            )
+        ),
         ("metrics_token", ""),
         ("metrics_token", "two words"),
         ("metrics_token", "a=b"),
@@ -166,7 +173,8 @@ def test_refused(name: str, value: object) -> None:
             {"OBSKIT_CORRELATION_HEADERS": "X-A,"},
             (
                 "setting 'correlation_headers' (environment variable OBSKIT_CORRELATION_HEADERS): "
-                "expected a list of one or more HTTP header names, not 'X-A,'"
+                "expected a list of one or more HTTP header names that mean nothing else "
+                "(unlike Content-Length), not 'X-A,'"
             ),
         ),
         (

@@ -293,3 +293,36 @@ def test_spans_are_flushed_at_exit() -> None:
     assert [path for path, _ in posts] == ["/v1/traces"]
     assert b"last words" in posts[0][1]
     assert b"shop" in posts[0][1]
+
+
+class Stuck(InMemorySpanExporter):
+    """A back end that takes spans, and hangs at the end."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stopping, self.release = threading.Event(), threading.Event()
+
+    def shutdown(self) -> None:
+        self.stopping.set()
+        self.release.wait(30)
+
+
+def test_spans_go_to_the_new_configuration_while_the_old_one_ends(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    stuck, following = Stuck(), InMemorySpanExporter()
+    exporters = iter([stuck, following])
+    monkeypatch.setitem(module._PROCESSORS, "console", lambda: SimpleSpanProcessor(next(exporters)))
+    obskit.configure(tracing="console", logging="off", shutdown_timeout=30)
+    thread = threading.Thread(
+        target=obskit.configure, kwargs={"tracing": "console", "logging": "off", "service": "b"}
+    )
+    thread.start()
+    try:
+        assert stuck.stopping.wait(30)
+        work("meanwhile")
+        assert [span.name for span in following.get_finished_spans()] == ["meanwhile"]
+    finally:
+        stuck.release.set()
+        thread.join(30)
+    assert stuck.get_finished_spans() == ()

@@ -6,6 +6,8 @@ import json
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
 
+from prometheus_client import CollectorRegistry
+
 from obskit._guard import guard
 from obskit.asgi._types import path_of
 from obskit.errors import DeclarationError
@@ -18,8 +20,6 @@ from obskit.settings import is_bearer_token
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
-
-    from prometheus_client import CollectorRegistry
 
     from obskit.asgi._types import Application, Receive, Scope, Send
 
@@ -40,8 +40,12 @@ def metrics_app(
         token: The bearer token to ask for; by default the setting ``metrics_token``.
 
     Raises:
-        DeclarationError: If the token is not one that a header can carry.
+        DeclarationError: If the registry is none, or the token not one that a header can carry.
     """
+    if registry is not None and not isinstance(registry, CollectorRegistry):
+        raise DeclarationError(
+            f"metrics_app: registry={registry!r}: give a prometheus_client CollectorRegistry"
+        )
     if token is not None and not is_bearer_token(token):
         raise DeclarationError("metrics_app: token= must be a bearer token as RFC 6750 defines it")
 
@@ -65,9 +69,12 @@ def health_app(registry: HealthRegistry) -> "Application":
 
     Args:
         registry: Whose checks are asked.
+
+    Raises:
+        DeclarationError: If that is something else.
     """
     if not isinstance(registry, HealthRegistry):
-        raise DeclarationError(f"health_app takes a HealthRegistry, not {registry!r}")
+        raise DeclarationError(f"health={registry!r}: give an obskit.health.HealthRegistry")
 
     async def respond(_: dict[str, str], scope: "Scope") -> tuple[int, "Headers", bytes]:
         probe = _PROBES.get(path_of(scope))

@@ -88,13 +88,24 @@ def _paths(
     health: "HealthRegistry | None", metrics_path: str | None, metrics_token: str | None
 ) -> "dict[str, Application]":
     paths: dict[str, Application] = {}
-    if metrics_path is not None:
-        if not metrics_path.startswith("/"):
-            raise DeclarationError(f"metrics_path={metrics_path!r}: begin it with a slash")
-        paths[path_of({"path": metrics_path})] = metrics_app(token=metrics_token)
     if health is not None:
         paths.update(dict.fromkeys(HEALTH_PATHS, health_app(health)))
+    if metrics_path is not None:
+        if not _is_path(metrics_path):
+            raise DeclarationError(
+                f"metrics_path={metrics_path!r}: give a path that begins with a slash"
+            )
+        path = path_of({"path": metrics_path})
+        if path in paths:
+            raise DeclarationError(
+                f"metrics_path={metrics_path!r} is a path of the health endpoints: give another"
+            )
+        paths[path] = metrics_app(token=metrics_token)
     return paths
+
+
+def _is_path(path: object) -> bool:
+    return isinstance(path, str) and path.startswith("/")
 
 
 def _wrap_stack(app: Any, outermost: Endpoints, middleware: ObservabilityMiddleware) -> None:

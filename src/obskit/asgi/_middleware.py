@@ -1,27 +1,32 @@
 """The middleware: each request is an operation, with ids, metrics, a span and one log line."""
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from obskit._guard import guard
+from obskit.asgi._exchange import Exchange
+from obskit.asgi._lifespan import Lifespan
 from obskit.asgi._routes import RouteTemplates
 from obskit.asgi._types import path_of
 from obskit.context import new_correlation_id
 from obskit.errors import DeclarationError
-from obskit.instruments import DEFAULT_HTTP_NAMES, UNMATCHED, HttpInstrument, HttpRequest
+from obskit.instruments import (
+    DEFAULT_HTTP_NAMES,
+    UNMATCHED,
+    HttpInstrument,
+    HttpNames,
+    HttpRequest,
+)
 from obskit.propagation import lower_headers, read_correlation_id
 from obskit.runtime import active_runtime
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
-    from obskit.asgi._types import Application, Message, Receive, Scope, Send
-    from obskit.instruments import HttpNames
+    from obskit.asgi._types import Application, Receive, Scope, Send
 
 QUIET_PATHS = ("/metrics", "/health", "/livez", "/readyz", "/version")
 """Paths that are passed through unseen, unless others are given."""
-
-_BODIES = ("http.response.body", "http.response.pathsend")
-"""Messages that may be the last of an answer; the size of a file sent by path is not known."""
 
 _SEEN = "obskit.request"
 """Marks a scope that a middleware further out has begun: a request is counted once."""
@@ -29,6 +34,10 @@ _SEEN = "obskit.request"
 
 class ObservabilityMiddleware:
     """Plain ASGI middleware; put it outermost.
+
+    Where an application raises before it has answered, the middleware answers 500, with the
+    correlation id, unless it is itself inside a framework's application that answers errors. Where
+    an application knows nothing of the lifespan protocol, the middleware speaks it.
 
     Args:
         app: The application.
@@ -39,7 +48,7 @@ class ObservabilityMiddleware:
             that do not leave it in the scope as Starlette and FastAPI do.
 
     Raises:
-        DeclarationError: If ``quiet_paths`` or ``route`` is of a wrong type.
+        DeclarationError: If ``names``, ``quiet_paths`` or ``route`` is of a wrong type.
     """
 
     def __init__(
@@ -51,14 +60,14 @@ class ObservabilityMiddleware:
         quiet_paths: "Iterable[str]" = QUIET_PATHS,
         route: "Callable[[Scope], str | None] | None" = None,
     ) -> None:
-        if isinstance(quiet_paths, str):
-            raise DeclarationError(f"quiet_paths={quiet_paths!r}: give a list of paths")
+        if not isinstance(names, HttpNames):
+            raise DeclarationError(f"names={names!r}: give an obskit.instruments.HttpNames")
         if route is not None and not callable(route):
             raise DeclarationError(f"route={route!r}: give a function of the scope")
         self.app = app
         self._names = names
         self._access_log = access_log
-        self._quiet = frozenset(path_of({"path": path}) for path in quiet_paths)
+        self._quiet = _quiet(quiet_paths)
         self._route = route
         self._templates: RouteTemplates | None = None
         self._instrument: HttpInstrument | None = None
@@ -66,7 +75,7 @@ class ObservabilityMiddleware:
     async def __call__(self, scope: "Scope", receive: "Receive", send: "Send") -> None:
         """Serve one connection."""
         if scope["type"] == "lifespan":
-            await self.app(scope, receive, _flushing(send))
+            await Lifespan(receive, send).run(self.app, scope)
             return
         if scope["type"] != "http" or _SEEN in scope or path_of(scope) in self._quiet:
             await self.app(scope, receive, send)
@@ -75,11 +84,14 @@ class ObservabilityMiddleware:
         if request is None:
             await self.app(scope, receive, send)
             return
-        exchange = _Exchange(request, receive, send)
+        exchange = Exchange(request, receive, send)
+        is_outermost = "app" not in scope  # frameworks leave their application there
         request.enter()
         try:
             await self.app(scope, exchange.receive, exchange.send)
         except BaseException as error:
+            if is_outermost and isinstance(error, Exception):
+                await exchange.answer_error()
             request.end(error)
             request.leave()
             raise
@@ -127,65 +139,8 @@ class ObservabilityMiddleware:
         return UNMATCHED if self._templates is None else self._templates.find(scope)
 
 
-def _flushing(send: "Send") -> "Send":
-    """Send waiting spans before the server hears that the application is done.
-
-    A server may then end the process without ``atexit``: uvicorn, stopped by a signal, raises that
-    signal again.
-    """
-
-    async def flushing(message: "Message") -> None:
-        if message["type"].startswith("lifespan.shutdown."):
-            active_runtime().flush()
-        await send(message)
-
-    return flushing
-
-
-class _Exchange:
-    """The messages of one request, watched on their way.
-
-    Args:
-        request: The operation.
-        receive: The server's.
-        send: The server's.
-    """
-
-    def __init__(self, request: HttpRequest, receive: "Receive", send: "Send") -> None:
-        self._request = request
-        self._receive = receive
-        self._send = send
-        self._answered = False
-
-    async def receive(self) -> "Message":
-        message = await self._receive()
-        if message["type"] == "http.request":
-            self._request.request_bytes += len(message.get("body") or b"")
-        elif message["type"] == "http.disconnect" and not self._answered:
-            self._request.disconnected = True
-        return message
-
-    async def send(self, message: "Message") -> None:
-        kind = message["type"]
-        if kind == "http.response.start":
-            message = self._start(message)
-        await self._send(message)
-        if kind in _BODIES:
-            self._request.response_bytes += len(message.get("body") or b"")
-            if not message.get("more_body", False):
-                self._answered = True
-                self._request.answered()
-
-    def _start(self, message: "Message") -> "Message":
-        try:
-            self._request.status = message["status"]
-            return {**message, "headers": self._headers(message.get("headers") or ())}
-        except Exception as error:
-            guard.report("asgi.send", error)
-            return message
-
-    def _headers(self, headers: "Iterable[Any]") -> list[tuple[bytes, bytes]]:
-        """Return the response's headers with the correlation id in the place of any other."""
-        name = active_runtime().settings.correlation_headers[0].lower().encode()
-        kept = [(key, value) for key, value in headers if bytes(key).lower() != name]
-        return [*kept, (name, self._request.correlation_id.encode())]
+def _quiet(paths: Any) -> frozenset[str]:
+    listed = list(paths) if isinstance(paths, Iterable) else [paths]
+    if isinstance(paths, str) or not all(isinstance(path, str) for path in listed):
+        raise DeclarationError(f"quiet_paths={paths!r}: give a list of paths")
+    return frozenset(path_of({"path": path}) for path in listed)

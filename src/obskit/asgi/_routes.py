@@ -2,21 +2,21 @@
 
 Starlette and FastAPI leave the route that they have matched in the scope, or at least its endpoint.
 Its template within the whole application (a mount has a template of its own) is looked up in an
-index that is built once; nothing is matched again.
+index that is built when routes have come or gone; nothing is matched again.
 """
 
+import functools
 import re
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from obskit.asgi._types import below_root
 from obskit.instruments import UNMATCHED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from obskit.asgi._types import Scope
-
-MAXIMUM_ROUTES = 100_000
-"""Routes that the index holds; with more, each request looks at its route alone."""
 
 _PARAMETER = re.compile(r"\\{\w+\\}")
 """In an escaped template."""
@@ -32,8 +32,9 @@ class RouteTemplates:
 
     def __init__(self, application: Any) -> None:
         self._application = application
-        self._index: dict[int, tuple[Any, str]] = {}
-        self._endpoints: dict[int, dict[str, re.Pattern[str]]] = {}
+        self._index: dict[int, tuple[Any, list[str]]] = {}
+        self._routers: list[Any] = []
+        self._shape: list[tuple[int, int]] | None = None
 
     def find(self, scope: "Scope") -> str:
         """Return the template of the route that a request has taken.
@@ -45,34 +46,61 @@ class RouteTemplates:
         included = scope.get("fastapi", {}).get("effective_route_context")
         if included is not None and (route is None or included.original_route is route):
             chosen = getattr(included, "starlette_route", None) or included
-            return (self._known(scope.get("app")) or "") + _own_template(chosen)
+            return "".join(self._known(scope.get("app"))[-1:]) + _own_template(chosen)
         if route is not None:
-            return self._known(route) or _own_template(route) or UNMATCHED
+            return "".join(self._known(route)[-1:]) or _own_template(route) or UNMATCHED
         return self._of_endpoint(scope.get("endpoint"), scope) or UNMATCHED
 
-    def _of_endpoint(self, endpoint: Any, scope: "Scope") -> str | None:
+    def _of_endpoint(self, endpoint: Any, scope: "Scope") -> str:
         """Return the template by the endpoint: what Starlette before 1.7 leaves in the scope."""
-        known = None if endpoint is None else self._known(endpoint)
-        candidates = self._endpoints.get(id(endpoint), {})
+        candidates = self._known(endpoint)
         if len(candidates) > 1:
-            fits = (text for text in candidates if candidates[text].fullmatch(scope["path"]))
-            return next(fits, known)
-        return known
+            root = scope.get("app_root_path", scope.get("root_path", ""))
+            path = below_root(scope["path"], root)
+            fits = (text for text in candidates if _pattern(text).fullmatch(path))
+            return next(fits, candidates[-1])
+        return "".join(candidates)
 
-    def _known(self, key: Any) -> str | None:
+    def _known(self, key: Any) -> list[str]:
+        """Return the templates of a route, an endpoint or an application; none for a foreign one.
+
+        What is not in the index is looked for again only if routes have come or gone since.
+        """
+        if key is None:
+            return []
         found = self._index.get(id(key))
-        if found is None and len(self._index) < MAXIMUM_ROUTES:
+        if found is None and self._shape != _shape(self._routers):
             self._build()
-            found = self._index.setdefault(id(key), (key, _own_template(key)))
-        return None if found is None else found[1]
+            found = self._index.get(id(key))
+        return [] if found is None else found[1]
 
     def _build(self) -> None:
         """Index every route; the objects are kept, so that no other takes their identity."""
-        for application in _inwards(self._application):
-            self._index[id(application)] = (application, "")
-            for part, template in _walk(application, ""):
-                self._index[id(part)] = (part, template)
-                self._endpoints.setdefault(id(part), {})[template] = _pattern(template)
+        index: dict[int, tuple[Any, list[str]]] = {}
+        for part, template in _parts(self._application):
+            templates = index.setdefault(id(part), (part, []))[1]
+            if template not in templates[-1:]:
+                templates.append(template)
+        self._routers = [part for part, _ in index.values() if _has_listed_routes(part)]
+        self._shape = _shape(self._routers)
+        self._index = index
+
+
+def _has_listed_routes(part: Any) -> bool:
+    return isinstance(getattr(part, "routes", None), Sequence)
+
+
+def _shape(routers: "list[Any]") -> list[tuple[int, int]]:
+    """Return what changes when routes come or go: how many there are, and which is the last."""
+    listed = [router.routes for router in routers]
+    return [(len(routes), id(routes[-1]) if routes else 0) for routes in listed]
+
+
+def _parts(application: Any) -> "Iterator[tuple[Any, str]]":
+    """Yield an application, what it is around, and everything below, with the templates."""
+    for inner in _inwards(application):
+        yield inner, ""
+        yield from _walk(inner, "")
 
 
 def _walk(application: Any, prefix: str) -> "Iterator[tuple[Any, str]]":
@@ -105,6 +133,7 @@ def _own_template(route: Any) -> str:
     return str(template).removesuffix("/{path}") if hasattr(route, "routes") else str(template)
 
 
+@functools.lru_cache(maxsize=4096)
 def _pattern(template: str) -> "re.Pattern[str]":
     """Return what paths of a template look like, below any root path."""
-    return re.compile(".*" + _PARAMETER.sub("[^/]+", re.escape(template)))
+    return re.compile(_PARAMETER.sub("[^/]+", re.escape(template)))

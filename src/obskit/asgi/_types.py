@@ -16,8 +16,16 @@ def path_of(scope: Scope) -> str:
     Args:
         scope: Of a request; its path holds the root path as ASGI says, or, with older servers, not.
     """
-    path: str = scope.get("path", "")
-    root: str = scope.get("root_path", "").rstrip("/")
-    if root and path.startswith(f"{root}/"):
-        path = path[len(root) :]
+    path = below_root(scope.get("path", ""), scope.get("root_path", ""))
     return "/" + "/".join(part for part in path.split("/") if part)
+
+
+def below_root(path: str, root: str) -> str:
+    """Return a path without the root path in front of it, if that is there.
+
+    Args:
+        path: A request's.
+        root: The root path; empty, or one that begins with a slash.
+    """
+    root = root.rstrip("/")
+    return path[len(root) :] if root and path.startswith(f"{root}/") else path

@@ -23,7 +23,8 @@ What a check may be:
 
 What its result means: ``None`` and ``True`` are healthy, ``False`` is unhealthy, a `Status` or its
 value counts as given, anything else by its truth. An exception is unhealthy with a code; its text
-goes nowhere, since it may hold a password.
+goes nowhere, since it may hold a password. That holds for ``sys.exit()`` too: no check ends the
+process. Only a Ctrl-C that meets the event loop in a check passes through.
 
 A check runs at most once at a time, however many probes ask, and each answer comes within the
 check's timeout whatever the check does. Probes are awaited under asyncio, from any number of loops.

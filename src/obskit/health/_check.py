@@ -16,6 +16,9 @@ READY = "ready"
 PROBES = frozenset({READY})
 """The probes that can be asked for by name; the health probe runs every check."""
 
+OPTIONAL_KINDS = frozenset({inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD})
+"""``*args`` and ``**kwargs``: they take nothing too."""
+
 
 @dataclass(frozen=True, slots=True)
 class Check:
@@ -39,15 +42,9 @@ class Check:
     probes: frozenset[str]
 
     def __post_init__(self) -> None:
-        if not _is_name(self.name):
-            raise DeclarationError(
-                f"invalid check name {self.name!r}: use 1 to 128 letters, digits, '.', '_' or '-'"
-            )
-        if not callable(self.function):
-            raise DeclarationError(
-                f"check {self.name!r} is a {type(self.function).__name__}: give the function, "
-                "not what it returns"
-            )
+        validate_name(self.name)
+        _validate_function(f"check {self.name!r}", self.function)
+        _validate_critical(f"check {self.name!r}", self.critical)
         if unknown := self.probes - PROBES:
             raise DeclarationError(
                 f"check {self.name!r} cannot answer {', '.join(sorted(map(repr, unknown)))}: use "
@@ -58,8 +55,27 @@ class Check:
     @property
     def on_loop(self) -> bool:
         """Whether calling it gives a coroutine at once, so that it needs no thread."""
-        call = type(self.function).__call__
-        return any(map(inspect.iscoroutinefunction, (self.function, call)))
+        return _is_of_kind(self.function, inspect.iscoroutinefunction)
+
+
+def validate_name(name: object) -> None:
+    """Refuse what cannot name a check in bodies and logs.
+
+    Args:
+        name: Perhaps the function itself, where a decorator was left without its name.
+
+    Raises:
+        DeclarationError: If it is not 1 to 128 letters, digits, ``.``, ``_`` and ``-``.
+    """
+    if not isinstance(name, str):
+        raise DeclarationError(
+            f"invalid check name {name!r}: the name comes first, as in @health.check('db') and "
+            "health.add('db', ping)"
+        )
+    if NAME.fullmatch(name) is None:
+        raise DeclarationError(
+            f"invalid check name {name!r}: use 1 to 128 letters, digits, '.', '_' or '-'"
+        )
 
 
 def validate_timeout(owner: str, timeout: object) -> None:
@@ -72,18 +88,58 @@ def validate_timeout(owner: str, timeout: object) -> None:
     Raises:
         DeclarationError: If it is not a positive finite number.
     """
-    if not isinstance(timeout, int | float) or not 0 < timeout <= sys.float_info.max:
+    seconds = timeout if isinstance(timeout, int | float) and timeout is not True else 0
+    if not 0 < seconds <= sys.float_info.max:
         raise DeclarationError(f"{owner} has timeout {timeout!r}: use seconds, more than zero")
 
 
-def probe_names(probes: "Iterable[str]") -> frozenset[str]:
+def probe_names(name: str, probes: "Iterable[str]") -> frozenset[str]:
     """Take one probe name as readily as several.
 
     Args:
+        name: The check.
         probes: A name or names.
+
+    Raises:
+        DeclarationError: If it is neither.
     """
-    return frozenset({probes} if isinstance(probes, str) else probes)
+    try:
+        return frozenset({probes} if isinstance(probes, str) else probes)
+    except TypeError:
+        raise DeclarationError(
+            f"check {name!r} has probes {probes!r}: use {READY!r}, or () for none"
+        ) from None
 
 
-def _is_name(name: object) -> bool:
-    return isinstance(name, str) and NAME.fullmatch(name) is not None
+def _validate_critical(owner: str, critical: object) -> None:
+    if not isinstance(critical, bool):
+        raise DeclarationError(f"{owner} has critical {critical!r}: use True or False")
+
+
+def _validate_function(owner: str, function: object) -> None:
+    if not callable(function):
+        raise DeclarationError(
+            f"{owner} is a {type(function).__name__}: give the function, not what it returns"
+        )
+    if _is_of_kind(function, inspect.isgeneratorfunction, inspect.isasyncgenfunction):
+        raise DeclarationError(
+            f"{owner} is a generator, whose body a call does not run: return instead of yield"
+        )
+    if required := _required_parameters(function):
+        raise DeclarationError(
+            f"{owner} takes {', '.join(required)}, but is called with nothing: bind what it needs "
+            "with functools.partial"
+        )
+
+
+def _is_of_kind(function: "Callable[..., object]", *kinds: "Callable[[object], bool]") -> bool:
+    call = type(function).__call__
+    return any(kind(called) for kind in kinds for called in (function, call))
+
+
+def _required_parameters(function: "Callable[..., object]") -> list[str]:
+    try:
+        parameters = inspect.signature(function, follow_wrapped=False).parameters.values()
+    except (ValueError, TypeError, NameError):  # a builtin, or annotations that make no sense
+        return []
+    return [p.name for p in parameters if p.default is p.empty and p.kind not in OPTIONAL_KINDS]

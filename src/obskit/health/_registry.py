@@ -1,12 +1,12 @@
 """The registry that a service imports: checks in, reports out."""
 
 import asyncio
-import threading
 from typing import TYPE_CHECKING, TypeVar
 
 from obskit.clock import SystemClock
 from obskit.errors import DeclarationError, DuplicateError
-from obskit.health._check import READY, Check, probe_names, validate_timeout
+from obskit.health._check import READY, Check, probe_names, validate_name, validate_timeout
+from obskit.health._locked import Locked
 from obskit.health._report import OK, UNAVAILABLE, HealthReport, overall
 from obskit.health._runner import Runner
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound="Callable[[], object]")
 
 
-class HealthRegistry:
+class HealthRegistry(Locked):
     """The checks of one process, and the probes that ask them.
 
     Args:
@@ -28,18 +28,22 @@ class HealthRegistry:
         timeout: Seconds that a run of a check may take, where the check does not say.
 
     Raises:
-        DeclarationError: If ``timeout`` is not a positive finite number.
+        DeclarationError: If ``timeout`` is not a positive finite number, or ``version`` no text.
     """
 
     def __init__(
         self, *, version: str | None = None, clock: "Clock | None" = None, timeout: float = 2.0
     ) -> None:
+        super().__init__()
+        if not isinstance(version, str | None):
+            raise DeclarationError(
+                f"the health registry has version {version!r}: use a text such as '1.0.0', or None"
+            )
         validate_timeout("the health registry", timeout)
         self._version = version
         self._clock = SystemClock() if clock is None else clock
         self._timeout = timeout
         self._started = self._clock.monotonic()
-        self._lock = threading.Lock()
         self._runners: dict[str, Runner] = {}
 
     def check(
@@ -63,6 +67,7 @@ class HealthRegistry:
             DuplicateError: If the name is taken.
             DeclarationError: If an argument is not what it should be.
         """
+        validate_name(name)
 
         def register(function: F) -> F:
             self.add(name, function, timeout=timeout, critical=critical, probes=probes)
@@ -94,7 +99,7 @@ class HealthRegistry:
             DeclarationError: If an argument is not what it should be.
         """
         seconds = self._timeout if timeout is None else timeout
-        check = Check(name, function, seconds, critical, probe_names(probes))
+        check = Check(name, function, seconds, critical, probe_names(name, probes))
         with self._lock:
             if name in self._runners:
                 raise DuplicateError(f"check {name!r} exists: remove it first or take another name")

@@ -95,33 +95,35 @@ class Run:
         return result
 
     async def _execute(self) -> Verdict:
-        task = asyncio.current_task()
         try:
-            return judge(await self._value())
-        except asyncio.CancelledError as error:
-            if task is not None and task.cancelling():
+            ended = await self._ended()
+            return judge(ended.value) if ended.error is None else failed(ended.error)
+        except BaseException as error:  # what a loop lets through, as SystemExit, would end it
+            if self._is_for_host(error):
                 raise
             return failed(error)
-        except Exception as error:
-            return failed(error)
 
-    async def _value(self) -> object:
-        value = self._check.function() if self._check.on_loop else await self._value_of_thread()
+    def _is_for_host(self, error: BaseException) -> bool:
+        """Whether the check only had the loop when it came: Ctrl-C, or a real cancellation."""
+        if isinstance(error, asyncio.CancelledError):
+            return self._task.cancelling() > 0
+        return isinstance(error, KeyboardInterrupt)
+
+    async def _ended(self) -> Call:
+        check = self._check
+        value, error = Call(check.function()) if check.on_loop else await self._ended_call()
         for _ in range(AWAITS):
             if inspect.isawaitable(value):
                 value = await value
-        return value
+        return Call(value, error)
 
-    async def _value_of_thread(self) -> object:
+    async def _ended_call(self) -> Call:
         call = self._call = call_on_thread(self._check)
         try:
-            ended = await asyncio.wrap_future(call)
+            return await asyncio.wrap_future(call)
         except asyncio.CancelledError:
             call.add_done_callback(_drop)
             raise
-        if ended.error is not None:
-            raise ended.error
-        return ended.value
 
     def _finish(self, task: "asyncio.Task[Verdict]") -> None:
         self._ended = True
@@ -175,7 +177,7 @@ def call_on_thread(check: "Check") -> "Future[Call]":
     def work() -> None:
         try:
             ended = Call(context.run(check.function))
-        except BaseException as error:  # handed to the task, which raises it
+        except BaseException as error:  # sys.exit() included: nobody but the check is meant
             ended = Call(error=error)
         call.set_result(ended)
 

@@ -1,10 +1,10 @@
 """Runs one check, at most once at a time, and says when its status changes."""
 
 import logging
-import threading
 from typing import TYPE_CHECKING
 
 from obskit._guard import guard
+from obskit.health._locked import Locked
 from obskit.health._report import Status
 from obskit.health._run import Run
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger("obskit.health")
 
 
-class Runner:
+class Runner(Locked):
     """What is known of one check while the process lives.
 
     Args:
@@ -26,9 +26,9 @@ class Runner:
     """
 
     def __init__(self, check: "Check", clock: "Clock") -> None:
+        super().__init__()
         self.check = check
         self._clock = clock
-        self._lock = threading.Lock()
         self._run: Run | None = None
         self._status: Status | None = None
         self._said_odd = False
@@ -65,9 +65,10 @@ class Runner:
 
 def _log_odd(result: "CheckResult", verdict: "Verdict") -> None:
     logger.warning(
-        "health check %s returned a %s, taken as healthy: return None, a bool or a Status",
+        "health check %s returned a %s, taken as %s: return None, a bool or a Status",
         result.name,
         verdict.odd_type,
+        result.status.value,
         extra={"check": result.name},
     )
 

@@ -54,7 +54,3 @@ def uptime(seconds: float) -> str:
 def _check(result: "CheckResult") -> Body:
     shown: Body = {"status": result.status.value, "latency_ms": round(result.latency_ms)}
     return shown if result.code is None else {**shown, "code": result.code}
-
-
-shape = full
-"""What ``/health`` answers."""

@@ -1,6 +1,7 @@
 """What the result or the exception of a check means."""
 
 import socket
+from types import AsyncGeneratorType, GeneratorType
 from typing import TYPE_CHECKING, NamedTuple
 
 from obskit.health._report import Status
@@ -26,7 +27,8 @@ class Verdict(NamedTuple):
         status: The status.
         code: Why, for bodies: see `CheckResult`.
         error_type: The class name of the exception, for logs.
-        odd_type: The class name of a result that only counts as healthy because it is true.
+        odd_type: The class name of a result that was hardly meant: healthy only because it is
+            true, or unhealthy because it is a generator, whose body never ran.
     """
 
     status: Status
@@ -51,7 +53,9 @@ def judge(value: object) -> Verdict:
         return Verdict(Status(value))
     if not value:
         return Verdict(Status.UNHEALTHY)
-    return Verdict(Status.HEALTHY, odd_type=type(value).__name__)
+    never_ran = isinstance(value, GeneratorType | AsyncGeneratorType)
+    status = Status.UNHEALTHY if never_ran else Status.HEALTHY
+    return Verdict(status, odd_type=type(value).__name__)
 
 
 def failed(error: BaseException) -> Verdict:

@@ -7,11 +7,12 @@ from opentelemetry.context import Context as TraceContext
 from opentelemetry.trace import SpanKind, set_span_in_context
 
 from obskit._guard import guard
-from obskit.context import CORRELATION_ID, Context
+from obskit.context import CORRELATION_ID, Context, unit_correlation_id
+from obskit.errors import DeclarationError
 from obskit.logs import LEVELS
 from obskit.metrics import DEFAULT_BUCKETS, MetricSpec
-from obskit.operation import InProgress, Operation, outcome_of, span_attributes
-from obskit.tracing import current_server_span, read_trace_headers
+from obskit.operation import InProgress, Operation, outcome_of, span_attributes, with_fixed
+from obskit.tracing import current_server_span, current_trace_ids, read_trace_headers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -36,6 +37,9 @@ CLIENT_CLOSED_REQUEST = 499
 
 SERVER_ERROR = 500
 """The first status that means a fault of the server."""
+
+REMOTE = frozenset({"traceparent", "baggage"})
+"""Headers with which a caller's trace context or baggage comes."""
 
 SIZE_BUCKETS = (100.0, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8)
 """Bytes."""
@@ -79,9 +83,10 @@ class HttpNames:
         """Check the names now rather than at the first request.
 
         Raises:
-            DeclarationError: If a name is not one that Prometheus takes.
+            DeclarationError: If a name is not one that Prometheus takes, or is given twice.
         """
-        self.specs()
+        _check_distinct("metric", [spec.name for spec in self.specs()])
+        _check_distinct("label", [self.method, self.route, self.status])
 
     def specs(self) -> "tuple[MetricSpec, ...]":
         """Return the families: requests, duration, request size, response size, in progress."""
@@ -123,6 +128,14 @@ class HttpNames:
         )
 
 
+def _check_distinct(kind: str, names: "list[str]") -> None:
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise DeclarationError(
+            f"HttpNames: {twice[0]!r} is given twice: each {kind} needs a name of its own"
+        )
+
+
 DEFAULT_HTTP_NAMES = HttpNames()
 
 
@@ -139,11 +152,11 @@ class HttpRequest(Operation):
     """
 
     __slots__ = (
+        "_correlation_id",
         "_find_route",
         "_headers",
         "_host_span",
         "client",
-        "correlation_id",
         "disconnected",
         "method",
         "path",
@@ -165,7 +178,7 @@ class HttpRequest(Operation):
         self.method: str = method if method in METHODS else OTHER_METHOD
         super().__init__(instrument, self.method, {}, {})
         self.path: str = path
-        self.correlation_id: str = correlation_id
+        self._correlation_id = correlation_id
         self.client: str = ""
         self.status: int | None = None
         self.request_bytes: int = 0
@@ -174,6 +187,12 @@ class HttpRequest(Operation):
         self._headers = headers
         self._host_span: Span | None = None
         self._find_route = find_route
+
+    @property
+    def correlation_id(self) -> str:
+        """The id that log lines carry: the one it came with, or what the application has bound."""
+        context = self._context
+        return self._correlation_id if context is None else unit_correlation_id(context.fields)
 
     @property
     def route(self) -> str:
@@ -220,14 +239,24 @@ class HttpRequest(Operation):
 
     def _adopt_context(self) -> None:
         """Begin with a context of its own: servers reuse theirs between requests."""
-        self._context = Context({CORRELATION_ID: self.correlation_id}, self)
+        self._context = Context({CORRELATION_ID: self._correlation_id}, self)
+        if self._instrument.runtime.tracing is None and not self._headers.keys().isdisjoint(REMOTE):
+            self._pass_on()
+
+    def _pass_on(self) -> None:
+        """Where nothing is traced, hand on the caller's trace; a span of the host's comes first."""
+        try:
+            if current_trace_ids() is None:
+                self._trace = read_trace_headers(self._headers, TraceContext())
+        except Exception as error:
+            guard.report("operation.span", error)
 
     def _begin_span(self, tracer: "Tracer") -> None:
         try:
             self._host_span = current_server_span()
             if self._host_span is not None:
                 return
-            parent = read_trace_headers(self._headers, TraceContext())
+            self._trace = parent = read_trace_headers(self._headers, TraceContext())
             self.span: Span | None = tracer.start_span(
                 self.method,
                 context=parent,
@@ -313,8 +342,7 @@ class HttpInstrument:
             "response_bytes": request.response_bytes,
             "client": request.client,
         }
-        for name, value in request.attributes.items():
-            fields[f"{name}_" if name in fields else name] = value
+        fields = with_fixed(fields, request.attributes)
         error = request.error if request.outcome == "error" else None
         if error is not None:
             fields["error_type"] = request.error_type

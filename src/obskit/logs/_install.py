@@ -91,10 +91,38 @@ def error_of(exc_info: Any) -> BaseException | None:
 
 
 class _NamedTarget:
-    """What structlog wraps: only a name, for the pipeline does the writing."""
+    """What structlog wraps: a name, and methods for other processors than ours.
+
+    A host that configures processors of its own after obskit keeps this target; what its chain
+    renders is then the event of a line here: nothing is lost, and nothing is raised.
+    """
 
     def __init__(self, name: str) -> None:
         self.name = name
+
+    def __getattr__(self, method: str) -> "Callable[..., None]":
+        level = _METHOD_LEVELS.get(method)
+        if level is None:
+            raise AttributeError(method)
+
+        def log(event: Any = "", *arguments: Any, **fields: Any) -> None:
+            if isinstance(event, bytes):
+                event = event.decode("utf-8", "replace")
+            error = error_of(fields.pop("exc_info", None))
+            _write(level, interpolated(event, arguments), self.name, fields, error)
+
+        return log
+
+
+_METHOD_LEVELS = {
+    **{level: level for level in LEVELS},
+    "warn": "warning",
+    "err": "error",
+    "exception": "error",
+    "fatal": "critical",
+    "msg": "info",
+}
+"""What structlog's bound loggers call on a target, and the level that each means."""
 
 
 def _target(*arguments: Any) -> _NamedTarget:
@@ -116,10 +144,16 @@ def _deliver(target: Any, level: str, event_dict: "MutableMapping[str, Any]") ->
     """End the chain of processors: the pipeline writes the line, or else the standard library."""
     event = event_dict.pop("event", "")
     error = error_of(event_dict.pop("exc_info", None))
+    _write(level, event, target.name, event_dict, error)
+    raise structlog.DropEvent
+
+
+def _write(
+    level: str, event: Any, logger: str, fields: "Mapping[str, Any]", error: BaseException | None
+) -> None:
     pipeline = _Active.pipeline
     write = log_record if pipeline is None else pipeline.emit
-    write(level, event, target.name, event_dict, error)
-    raise structlog.DropEvent
+    write(level, event, logger, fields, error)
 
 
 _PROCESSORS: "list[Callable[[Any, str, MutableMapping[str, Any]], Any]]" = [_deliver]
@@ -134,8 +168,9 @@ def _level_method(level: str) -> "Callable[..., None]":
             return
         if event is not None and "event" in fields:
             fields[free_name("event", {**self._context, **fields})] = fields.pop("event")
-        with suppress(structlog.DropEvent):  # so every chain of processors ends here
-            self._process_event(level, interpolated(event, arguments), fields)
+        with suppress(structlog.DropEvent):  # so our chain of processors ends
+            rest, named = self._process_event(level, interpolated(event, arguments), fields)
+            getattr(self._logger, level)(*rest, **named)  # a host's chain does not
 
     return log
 
@@ -273,7 +308,6 @@ class Installation:
         self._root_level = logging.root.level
         self._structlog = structlog.get_config() if structlog.is_configured() else None
         self._with_structlog = with_structlog
-        _Active.pipeline = pipeline
         self._level = min(self._root_level, pipeline.level)  # handlers of the host lose nothing
         if self._handler is not None:
             logging.root.addHandler(self._handler)
@@ -286,6 +320,7 @@ class Installation:
                 logger_factory=_target,
                 cache_logger_on_first_use=True,
             )
+        _Active.pipeline = pipeline  # last: what is interrupted before has not happened
 
     def undo(self) -> None:
         """Leave logging as it was found; what others have changed since is never touched."""

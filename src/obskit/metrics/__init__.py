@@ -5,16 +5,17 @@ buffer, folded in batches by whoever fills one. Series are capped per family.
 """
 
 from obskit.metrics._cells import CounterCell, GaugeCell, HistogramCell
-from obskit.metrics._declare import declare, undeclare
+from obskit.metrics._declare import declare, declared, undeclare
 from obskit.metrics._engine import Engine, default_engine
 from obskit.metrics._exposition import render
-from obskit.metrics._family import MAX_SERIES, OVERFLOW, Family, label_text
+from obskit.metrics._family import MAX_GROUPS, MAX_SERIES, OVERFLOW, Family, label_text
 from obskit.metrics._instruments import Counter, Gauge, Histogram
 from obskit.metrics._internal import InternalMetrics, register_internal, unregister_internal
 from obskit.metrics._spec import DEFAULT_BUCKETS, Kind, MetricSpec, check_label_names
 
 __all__ = [
     "DEFAULT_BUCKETS",
+    "MAX_GROUPS",
     "MAX_SERIES",
     "OVERFLOW",
     "Counter",
@@ -30,6 +31,7 @@ __all__ = [
     "MetricSpec",
     "check_label_names",
     "declare",
+    "declared",
     "default_engine",
     "label_text",
     "register_internal",

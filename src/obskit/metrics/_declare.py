@@ -30,14 +30,14 @@ def declare(
     Raises:
         DuplicateError: If the registry holds something of another shape under that name.
     """
-    family = _declared(registry, spec)
+    family = declared(registry, spec)
     if family is not None:
         return family
     family = Family(spec, max_series=max_series, engine=engine)
     try:
         registry.register(family)
     except ValueError:  # another thread was first
-        winner = _declared(registry, spec)
+        winner = declared(registry, spec)
         if winner is None:
             raise
         return winner
@@ -67,7 +67,16 @@ def registered(registry: "CollectorRegistry", name: str) -> object | None:
     return registry._names_to_collectors.get(name)  # no public method tells who holds a name
 
 
-def _declared(registry: "CollectorRegistry", spec: MetricSpec) -> Family | None:
+def declared(registry: "CollectorRegistry", spec: MetricSpec) -> Family | None:
+    """The family of this shape that a registry holds already, if any.
+
+    Args:
+        registry: Any prometheus_client registry.
+        spec: What the family is.
+
+    Raises:
+        DuplicateError: If the registry holds something of another shape under that name.
+    """
     for suffix in SUFFIXES[spec.kind]:
         holder = registered(registry, spec.name + suffix)
         if holder is None:
@@ -80,8 +89,14 @@ def _declared(registry: "CollectorRegistry", spec: MetricSpec) -> Family | None:
 
 
 def _explain(spec: MetricSpec, name: str, holder: object) -> str:
-    other = holder.spec if isinstance(holder, Family) else f"a {type(holder).__qualname__}"
     return (
-        f"cannot declare {spec}: {name!r} is taken in this registry by {other}; declare both the "
-        "same way, choose another name, or unregister the first"
+        f"cannot declare {spec}: {name!r} is taken in this registry by {_described(holder)}; "
+        "set namespace=, choose another name, or declare both the same way"
     )
+
+
+def _described(holder: object) -> str:
+    if isinstance(holder, Family):
+        return str(holder.spec)
+    labels = ",".join(getattr(holder, "_labelnames", ()))  # prometheus_client's metrics have them
+    return f"a {type(holder).__qualname__}" + (f" with the labels {{{labels}}}" if labels else "")

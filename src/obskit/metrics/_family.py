@@ -12,15 +12,18 @@ from obskit.metrics._cells import Cell, CounterCell, GaugeCell, HistogramCell
 from obskit.metrics._engine import Engine, default_engine
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Hashable, Iterable, Iterator, Mapping
 
     from obskit.metrics._spec import Kind, MetricSpec
 
 MAX_SERIES = 2000
-"""Series per family unless told otherwise."""
+"""Series per family, and per group of a family, unless told otherwise."""
+
+MAX_GROUPS = 2000
+"""Groups that one family counts by themselves."""
 
 OVERFLOW = "_overflow"
-"""Every label's value of the series that takes what a full family has no room for."""
+"""The label value of the series that takes what a full family, or group, has no room for."""
 
 LABEL_LENGTH = 256
 """Characters of a label value made by `label_text`, at most."""
@@ -42,8 +45,9 @@ class Family:
 
     Args:
         spec: What it is.
-        max_series: Series it may have; observations of further ones go to one overflow series
-            per set of label names, and are counted in ``obskit_dropped_series_total``.
+        max_series: Series it may have (each group of them, where `cell` is told one);
+            observations of further ones go to one overflow series per set of label names, and
+            are counted in ``obskit_dropped_series_total``.
         engine: Where its observations go.
 
     Attributes:
@@ -58,18 +62,30 @@ class Family:
         self.engine: Engine = engine or default_engine
         self._max_series = max_series
         self._series: dict[_Values, dict[_Values, Cell]] = {spec.labels: {}}
-        self._overflow: dict[_Values, Cell] = {}
-        self._warned = False
+        self._overflow: set[tuple[_Values, _Values]] = set()
+        self._groups: dict[tuple[_Values, Hashable], set[_Values]] = {}
+        self._warned: set[Hashable] = set()
 
     def __repr__(self) -> str:
         return f"<Family {self.spec}>"
 
-    def cell(self, values: _Values, names: _Values | None = None) -> Any:
+    def cell(
+        self,
+        values: _Values,
+        names: _Values | None = None,
+        *,
+        group: "Hashable | None" = None,
+        kept: int = 0,
+    ) -> Any:
         """The series with these label values, made if there is none.
 
         Args:
             values: One text per label name.
             names: Label names of the series; the family's own unless given.
+            group: What the series counts to, such as an operation's name: each group has
+                ``max_series`` of its own per set of label names, up to `MAX_GROUPS` groups.
+            kept: How many leading values an overflow series of the group keeps: those that are
+                few by themselves.
 
         Returns:
             A cell of the family's kind: a `CounterCell`, a `GaugeCell` or a `HistogramCell`.
@@ -82,15 +98,13 @@ class Family:
         try:
             return self._series[names][values]
         except KeyError:
-            return self._new_cell(values, names)
+            return self._new_cell(values, names, group, kept)
 
     def series(self) -> "Iterator[tuple[dict[str, str], Cell]]":
-        """Every series with its labels, overflow last; safe while others add and remove."""
+        """Every series with its labels, overflow among them; safe while others add and remove."""
         for names, cells in self._series.copy().items():
             for values, cell in cells.copy().items():
                 yield dict(zip(names, values, strict=True)), cell
-        for names, cell in self._overflow.copy().items():
-            yield dict.fromkeys(names, OVERFLOW), cell
 
     def remove(self, values: _Values) -> None:
         """Forget the series with these values of the family's own labels, if there is one.
@@ -98,7 +112,7 @@ class Family:
         Args:
             values: One text per label name.
         """
-        self._series[self.spec.labels].pop(values, None)
+        self._forget(self.spec.labels, values)
 
     def remove_by_labels(self, labels: "Mapping[str, str]") -> None:
         """Forget every series that has all these labels.
@@ -112,7 +126,7 @@ class Family:
         for names, cells in self._series.copy().items():
             for values in cells.copy():
                 if wanted <= dict(zip(names, values, strict=True)).items():
-                    cells.pop(values, None)
+                    self._forget(names, values)
 
     def clear(self) -> None:
         """Forget every series; one without labels stays."""
@@ -120,6 +134,7 @@ class Family:
             if names:
                 cells.clear()
         self._overflow.clear()
+        self._groups.clear()
 
     def describe(self) -> "Iterable[Metric]":
         """The family without its samples, as registries ask for it."""
@@ -152,7 +167,9 @@ class Family:
             name = self.spec.name + suffix
             yield Sample(name, {**labels, **further}, value, None, exemplar)
 
-    def _new_cell(self, values: _Values, names: _Values) -> Cell:
+    def _new_cell(
+        self, values: _Values, names: _Values, group: "Hashable | None", kept: int
+    ) -> Cell:
         if len(values) != len(names):
             raise LabelError(
                 f"metric {self.spec.name!r}: incorrect label count: {len(names)} expected "
@@ -160,29 +177,57 @@ class Family:
             )
         clean = tuple(map(_encodable, values))
         if clean != values:
-            return self.cell(clean, names)  # type: ignore[no-any-return] # cell() is Any for callers
+            return self.cell(clean, names, group=group, kept=kept)  # type: ignore[no-any-return] # cell() is Any for callers
         if names not in self._series:
             self._series.setdefault(self.spec.check_labels(names), {})
-        if names and sum(map(len, self._series.copy().values())) >= self._max_series:
-            return self._overflow_cell(names)
+        if not self._has_room(names, values, group):
+            values = self._overflow_values(names, values, group, kept)
         return self._series[names].setdefault(values, self._make_cell())
 
-    def _overflow_cell(self, names: _Values) -> Cell:
+    def _has_room(self, names: _Values, values: _Values, group: "Hashable | None") -> bool:
+        """Tell whether one more series is within the limit; then it counts."""
+        if group is None:
+            series = sum(map(len, self._series.copy().values()))
+            return not names or series - len(self._overflow) < self._max_series
+        if len(self._groups) >= MAX_GROUPS and (names, group) not in self._groups:
+            return False
+        members = self._groups.setdefault((names, group), set())
+        if len(members) >= self._max_series:
+            return False
+        members.add(values)
+        return True
+
+    def _overflow_values(
+        self, names: _Values, values: _Values, group: "Hashable | None", kept: int
+    ) -> _Values:
+        """Return the label values that a refused series is counted under, and count the refusal."""
         self.engine.refuse_series(self.spec.name)
-        if not self._warned:
-            self._warned = True
-            self._warn()
-        return self._overflow.get(names) or self._overflow.setdefault(names, self._make_cell())
+        if (names, group) not in self._groups:
+            group, kept = None, 0
+        if group not in self._warned:
+            self._warned.add(group)
+            self._warn(group)
+        values = (*values[:kept], *[OVERFLOW] * (len(names) - kept))
+        self._overflow.add((names, values))
+        return values
+
+    def _forget(self, names: _Values, values: _Values) -> None:
+        self._series[names].pop(values, None)
+        self._overflow.discard((names, values))
+        for (group_names, _), members in self._groups.copy().items():
+            if group_names == names:
+                members.discard(values)
 
     def _make_cell(self) -> Cell:
         return CELLS[self.spec.kind](self.spec, self.engine)
 
-    def _warn(self) -> None:
+    def _warn(self, group: "Hashable | None") -> None:
         try:
             logging.getLogger("obskit.metrics").warning(
-                "metric %s has %d series, its limit: further ones are counted together under %s",
+                "metric %s has %d series%s, its limit: further ones are counted together under %s",
                 self.spec.name,
                 self._max_series,
+                "" if group is None else f" of {group}",
                 OVERFLOW,
             )
         except Exception as error:

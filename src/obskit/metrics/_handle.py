@@ -2,7 +2,9 @@
 
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
-from obskit.errors import LabelError
+from prometheus_client import CollectorRegistry
+
+from obskit.errors import DeclarationError, LabelError
 from obskit.metrics._cells import Cell
 from obskit.metrics._declare import declare
 from obskit.metrics._family import Family
@@ -10,7 +12,6 @@ from obskit.metrics._family import Family
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from prometheus_client import CollectorRegistry
     from prometheus_client.metrics_core import Metric
 
     from obskit.metrics._spec import MetricSpec
@@ -35,6 +36,7 @@ class Instrument(Generic[CellT]):
     def _declare(
         self, spec: "MetricSpec", registry: "CollectorRegistry | None", max_series: int
     ) -> None:
+        _check_place(spec, registry, max_series)
         if registry is None:
             family = Family(spec, max_series=max_series)
         else:
@@ -171,6 +173,19 @@ class Instrument(Generic[CellT]):
                 f"{', '.join(self._values)}); cannot chain calls to .labels()"
             )
         raise LabelError(f"{self}: give label values by position or by name, not both")
+
+
+def _check_place(spec: "MetricSpec", registry: object, max_series: object) -> None:
+    if registry is not None and not isinstance(registry, CollectorRegistry):
+        raise DeclarationError(
+            f"{spec.kind} {spec.name!r}: registry= takes a CollectorRegistry, or None for nowhere, "
+            f"not {registry!r}"
+        )
+    if not isinstance(max_series, int) or isinstance(max_series, bool) or max_series < 0:
+        raise DeclarationError(
+            f"{spec.kind} {spec.name!r}: max_series= takes a whole number from 0 on, "
+            f"not {max_series!r}"
+        )
 
 
 class _MissingLabels:

@@ -20,7 +20,7 @@ class InternalMetrics:
     """A collector of obskit's own counts.
 
     Args:
-        faults: Counts faults per place.
+        faults: Counts faults per place, and spans that were not sent.
         engine: Counts what it dropped.
     """
 
@@ -52,6 +52,12 @@ class InternalMetrics:
                 "Times that a metric family at its limit refused a new series.",
                 "family",
                 self._engine.dropped_series,
+            ),
+            _family(
+                "obskit_dropped_spans",
+                "Spans not sent: the exporter's queue was full, or the export failed.",
+                "reason",
+                self._faults.dropped_spans.counts(),
             ),
         ]
 

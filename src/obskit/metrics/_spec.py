@@ -2,6 +2,7 @@
 
 import math
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Literal, get_args
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 from obskit.errors import DeclarationError, InvalidNameError, LabelError
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterable
+    from collections.abc import Container
 
 Kind = Literal["counter", "gauge", "histogram"]
 
@@ -44,6 +45,10 @@ RESERVED_LABELS: dict[Kind, tuple[str, ...]] = {"counter": (), "gauge": (), "his
 
 _METRIC_NAME = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
 _LABEL_NAME = re.compile(r"(?!__)[a-zA-Z_][a-zA-Z0-9_]*")
+
+
+class WrongTypeError(DeclarationError, TypeError):
+    """A part of a declaration has a type for which prometheus_client raises a ``TypeError``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +143,8 @@ def check_label_names(
     """
     if isinstance(names, str):
         raise LabelError(f"{owner}: labels are a sequence of names; write [{names!r}]")
+    if not isinstance(names, Iterable):
+        raise WrongTypeError(f"{owner}: labels are a sequence of names, () for none, not {names!r}")
     labels = tuple(names)
     for label in labels:
         _check_label_name(label, owner)
@@ -156,12 +163,18 @@ def qualified(name: str, namespace: str = "", subsystem: str = "") -> str:
         namespace: First part, usually the application.
         subsystem: Second part.
     """
-    return "_".join(filter(None, (namespace, subsystem, name))) if name else ""
+    parts: dict[str, Any] = {"namespace": namespace, "subsystem": subsystem, "name": name}
+    for part, text in parts.items():
+        if not isinstance(text, str | None):
+            raise WrongTypeError(f"metric {name!r}: {part}= is a text, not {text!r}")
+    return "_".join(filter(None, parts.values())) if name else ""
 
 
-def _normalised(kind: Kind, name: Any, unit: str) -> str:
+def _normalised(kind: Kind, name: Any, unit: Any) -> str:
     if not isinstance(name, str) or not name:
         raise InvalidNameError(f"a {kind} needs a name, not {name!r}")
+    if not isinstance(unit, str | None):
+        raise WrongTypeError(f"{kind} {name!r}: unit= is a text such as 'seconds', not {unit!r}")
     stem = name.removesuffix("_total") if kind == "counter" else name
     return stem if not unit or stem.endswith("_" + unit) else f"{stem}_{unit}"
 

@@ -70,6 +70,10 @@ class MetricNames:
         """Label names that are taken, so that an operation's own labels may not use them."""
         return tuple(name for name in (self.operation, self.outcome, self.error_type) if name)
 
+    def specs(self) -> tuple[MetricSpec, ...]:
+        """Return the families: total, duration, in progress."""
+        return self.total_spec(), self.duration_spec(), self.in_progress_spec()
+
     def total_spec(self) -> MetricSpec:
         """Return the counter's family."""
         return MetricSpec(

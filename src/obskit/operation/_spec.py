@@ -168,6 +168,8 @@ class SpecInstrument:
             family.cell(
                 (*(values[name] for name in family.spec.labels), *own.values()),
                 (*family.spec.labels, *self._label_names),
+                group=operation.name,
+                kept=len(family.spec.labels),
             )
             for family in (self._total, self._duration)
         )

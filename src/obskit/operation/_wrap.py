@@ -72,6 +72,7 @@ class CallStarter(Starter):
 
     Raises:
         DeclarationError: If a value is to come from an argument that is not there.
+        DuplicateError: If a metric of its names is known to be something else.
     """
 
     def __init__(
@@ -82,6 +83,7 @@ class CallStarter(Starter):
         function: "Callable[..., Any]",
     ) -> None:
         super().__init__(spec)
+        _check_metrics(spec)
         self._labels = CallValues(labels, function)
         self._attributes = CallValues(attributes, function)
 
@@ -95,6 +97,14 @@ class CallStarter(Starter):
         return self.begin(
             self._labels.of(arguments, keywords), self._attributes.of(arguments, keywords)
         )
+
+
+def _check_metrics(spec: OperationSpec) -> None:
+    """Refuse metric names that are taken, as soon as a configuration tells where they will be."""
+    runtime = active_runtime()
+    if runtime.configured:
+        for family in spec.names.specs():
+            runtime.store.check(family)
 
 
 def wrap(function: Any, make_starter: "Callable[[Callable[..., Any]], CallStarter]") -> Any:

@@ -13,6 +13,11 @@ if TYPE_CHECKING:
     from collections.abc import Generator
     from os import PathLike
 
+    from obskit.runtime._store import MetricStore
+
+STORES_KEPT = 16
+"""Metrics of former configurations that go on counting when they are configured again."""
+
 _UNCONFIGURED = Runtime(Settings())
 """Before `configure`: metrics go to the default registry; no logs, no spans."""
 
@@ -23,6 +28,7 @@ class _State:
         os.register_at_fork(after_in_child=self.renew)
         self.base = self.runtime = _UNCONFIGURED
         self.backends: Backends | None = None
+        self.detached: dict[tuple[Any, ...], MetricStore] = {}
         self.at_exit = False
 
     def renew(self) -> None:
@@ -122,25 +128,42 @@ def _still_held(runtime: Runtime | None) -> Runtime:
 
 
 def _replace(old: Runtime, new: Runtime) -> None:
-    """Stop one runtime and start another; if the other cannot start, the first goes on."""
+    """Put one runtime in another's place; if it cannot start, the other goes on.
+
+    The old one's spans are flushed last, so that a collector that hangs holds up nothing new.
+    """
+    if new is _UNCONFIGURED:  # the old one's logging still tells how its end went
+        old.stop()
+    else:
+        _start_in_place_of(old, new)
+    _swap_stores(old, new)
+    state.runtime = new
     old.stop()
+
+
+def _start_in_place_of(old: Runtime, new: Runtime) -> None:
+    new.start_tracing()
     try:
-        _start(new)
+        old.stop_logging()
+        new.start_logging()
     except BaseException:
         new.stop()
-        _start(old)
+        if old is not _UNCONFIGURED:
+            old.start_logging()
         raise
+
+
+def _swap_stores(old: Runtime, new: Runtime) -> None:
+    """Take over the metrics of the same registry and names, from now or from before."""
     if new.store.key == old.store.key:
         new.store = old.store
-    else:
-        old.store.detach()
-        new.store.attach()
-    state.runtime = new
-
-
-def _start(runtime: Runtime) -> None:
-    if runtime is not _UNCONFIGURED:
-        runtime.start()
+        return
+    old.store.detach()
+    state.detached[old.store.key] = old.store
+    new.store = state.detached.pop(new.store.key, new.store)
+    new.store.attach()
+    if len(state.detached) > STORES_KEPT:
+        del state.detached[next(iter(state.detached))]
 
 
 def _end_at_exit() -> None:

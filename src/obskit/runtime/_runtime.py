@@ -134,8 +134,8 @@ class Runtime:
         elif LEVELS[level] >= self.logs.level:
             self.logs.emit(level, event, logger, fields, error)
 
-    def start(self) -> None:
-        """Set up tracing and logging.
+    def start_tracing(self) -> None:
+        """Set up tracing.
 
         Raises:
             MissingExtraError: If the settings ask for an exporter that is not installed.
@@ -143,6 +143,9 @@ class Runtime:
         self.tracing = set_up_tracing(
             self.settings, self.backends.span_processor if self.backends else None
         )
+
+    def start_logging(self) -> None:
+        """Set up logging, once nobody else of ours has it."""
         pipeline = self._new_pipeline()
         mode = "own" if self.backends else self.settings.logging
         self._installation = install_logging(pipeline, mode)
@@ -150,14 +153,19 @@ class Runtime:
         self.configured = True
 
     def stop(self) -> None:
-        """Take down what `start` has set up; spans are flushed within ``shutdown_timeout``."""
+        """Take down what was started; spans are flushed within ``shutdown_timeout``."""
         tracing, self.tracing = self.tracing, None
         if tracing is not None:
             tracing.shut_down(self.settings.shutdown_timeout)
-        if self._installation is not None:
-            self._installation.undo()
-        self._installation = self.logs = None
+        self.stop_logging()
         self.configured = False
+
+    def stop_logging(self) -> None:
+        """Leave logging as it was found."""
+        installation, self._installation = self._installation, None
+        self.logs = None
+        if installation is not None:
+            installation.undo()
 
     def _new_pipeline(self) -> LogPipeline:
         settings = self.settings

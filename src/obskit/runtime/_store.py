@@ -4,7 +4,15 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from obskit._guard import guard
-from obskit.metrics import Family, declare, register_internal, undeclare
+from obskit.errors import DuplicateError
+from obskit.metrics import (
+    Family,
+    declare,
+    declared,
+    register_internal,
+    undeclare,
+    unregister_internal,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,6 +42,7 @@ class MetricStore:
         self.max_series = max_series
         self._families: dict[str, Family] = {}
         self._collectors: dict[str, Collector] = {}
+        self._promised: dict[str, MetricSpec] = {}
         self._registered = False
 
     def prefixed(self, name: str) -> str:
@@ -43,8 +52,8 @@ class MetricStore:
     def family(self, spec: "MetricSpec") -> Family:
         """Return the family that a specification without namespace means; declare it at first use.
 
-        A name that the host uses for something else is reported, and the family is then kept out
-        of the registry: telemetry never breaks the host.
+        A name that is taken by something of another shape is reported once, and the family is
+        then kept out of the registry: telemetry never breaks the host. See `check`.
 
         Args:
             spec: The family, under its name without the namespace.
@@ -53,14 +62,40 @@ class MetricStore:
         known = self._families.get(shape)
         if known is not None:
             return known
-        full = replace(spec, name=self.prefixed(spec.name))
+        full = self._full(spec)
         try:
             family = declare(self._registry, full, max_series=self.max_series)
-            self._register()
         except Exception as error:
             guard.report("metrics.declare", error)
             family = Family(full, max_series=self.max_series)
+        self._register()
         return self._families.setdefault(shape, family)
+
+    def check(self, spec: "MetricSpec") -> None:
+        """Tell early whether `family` would find the name taken; nothing is registered.
+
+        The name of a `collector` of this store, and a gauge's with other labels, is not taken:
+        one gauge of what is in progress serves several declarations.
+
+        Args:
+            spec: The family, under its name without the namespace.
+
+        Raises:
+            DuplicateError: If the registry, or a family checked before, has another shape
+                under that name.
+        """
+        if spec.name in self._collectors:
+            return
+        full = self._full(spec)
+        promised = self._promised.get(full.name, full)
+        if not promised.same_shape(full):
+            raise DuplicateError(
+                f"cannot declare {full}: {full.name!r} is declared as {promised}; choose another "
+                "name, or declare both the same way"
+            )
+        declared(self._registry, full)
+        if full.kind != "gauge":
+            self._promised.setdefault(full.name, full)
 
     def collector(self, name: str, make: "Callable[[], C]") -> C:
         """Return the collector of a name; make and register it at first use.
@@ -72,18 +107,21 @@ class MetricStore:
         known = self._collectors.get(name)
         if known is None:
             known = self._collectors.setdefault(name, make())
-            self._try_register(known)
+            self._try_register(known, self.prefixed(name))
+            self._register()
         return cast("C", known)
 
     def attach(self) -> None:
         """Register again what `detach` took out; counts have been kept."""
         for family in self._families.values():
-            self._try_register(family)
-        for collector in self._collectors.values():
-            self._try_register(collector)
+            self._try_register(family, str(family.spec))
+        for name, collector in self._collectors.items():
+            self._try_register(collector, self.prefixed(name))
+        if self._families or self._collectors:
+            self._register()
 
     def detach(self) -> None:
-        """Take everything out of the registry."""
+        """Take everything out of the registry; counts are kept."""
         for family in self._families.values():
             undeclare(self._registry, family)
         for collector in self._collectors.values():
@@ -91,14 +129,28 @@ class MetricStore:
                 self._registry.unregister(collector)
             except KeyError:  # it never got in, or the host has taken it out
                 continue
+        if self._registered:
+            self._registered = False
+            unregister_internal(self._registry)
+
+    def _full(self, spec: "MetricSpec") -> "MetricSpec":
+        return replace(spec, name=self.prefixed(spec.name))
 
     def _register(self) -> None:
-        if not self._registered:
-            self._registered = True
+        """Show obskit's own counts where there are metrics of its own."""
+        if self._registered:
+            return
+        self._registered = True
+        try:
             register_internal(self._registry)
+        except Exception as error:
+            guard.report("metrics.declare", error)
 
-    def _try_register(self, collector: "Collector | Family") -> None:
+    def _try_register(self, collector: "Collector | Family", shape: str) -> None:
         try:
             self._registry.register(collector)
+        except ValueError as error:
+            told = f"cannot declare {shape}: {error}; set namespace=, or choose another name"
+            guard.report("metrics.declare", DuplicateError(told))
         except Exception as error:
             guard.report("metrics.declare", error)

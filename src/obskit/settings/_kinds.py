@@ -16,6 +16,20 @@ METRIC_NAME = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
 HEADER_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 """``token`` of RFC 9110, section 5.6.2."""
 
+RESERVED_HEADERS = frozenset(
+    """
+    accept accept-charset accept-encoding accept-language accept-ranges age allow authorization
+    baggage cache-control connection content-disposition content-encoding content-language
+    content-length content-location content-range content-security-policy content-type cookie date
+    etag expect expires forwarded from host if-match if-modified-since if-none-match if-range
+    if-unmodified-since keep-alive last-modified link location max-forwards origin pragma
+    proxy-authenticate proxy-authorization proxy-connection range referer retry-after server
+    set-cookie strict-transport-security te traceparent tracestate trailer transfer-encoding
+    upgrade user-agent vary via warning www-authenticate
+    """.split()  # noqa: SIM905 - a list would take sixty lines
+)
+"""Headers that HTTP frames, routes or guards messages with, or that trace contexts are in."""
+
 BEARER_TOKEN = re.compile(r"[A-Za-z0-9\-._~+/]+=*")
 """``b64token`` of RFC 6750, section 2.1."""
 
@@ -100,7 +114,10 @@ def _optional_token(value: object) -> str | None:
 def _headers(value: object) -> tuple[str, ...]:
     if not isinstance(value, list | tuple) or not value:
         raise TypeError
-    return tuple(_header(name) for name in value)
+    names = tuple(_header(name) for name in value)
+    if any(name.lower() in RESERVED_HEADERS for name in names):
+        raise ValueError
+    return names
 
 
 def _positive_integer(value: object) -> int:
@@ -130,7 +147,11 @@ def _listed(text: str) -> tuple[str, ...]:
 
 TEXT = Kind("text", _text)
 PREFIX = Kind("a Prometheus name prefix (letters, digits, _ and :, no digit first)", _prefix)
-HEADERS = Kind("a list of one or more HTTP header names", _headers, read=_listed)
+HEADERS = Kind(
+    "a list of one or more HTTP header names that mean nothing else (unlike Content-Length)",
+    _headers,
+    read=_listed,
+)
 TOKEN = Kind("a bearer token (letters, digits and -._~+/, then =)", _optional_token)
 POSITIVE_INTEGER = Kind("a whole number above 0", _positive_integer, read=int)
 DURATION = Kind("a finite number of seconds, 0 or more", _duration, read=float)

@@ -96,12 +96,12 @@ def set_up_tracing(
         MissingExtraError: If the exporter asked for is not installed.
     """
     wanted = settings.tracing
+    if wanted == "off":
+        return None
     if processor is not None:
         return Tracing(_new_provider(settings, processor), owned=False)
     if not isinstance(wanted, str):
         return Tracing(wanted, owned=False)
-    if wanted == "off":
-        return None
     existing = host_provider()
     if existing is not None:
         return Tracing(existing, owned=False)
@@ -135,7 +135,10 @@ def _new_provider(settings: "Settings", processor: "SpanProcessor") -> "TracerPr
 
 
 def _otlp_processor() -> "SpanProcessor":
-    from opentelemetry.sdk.trace.export import BatchSpanProcessor  # noqa: PLC0415 - the same
+    from obskit.tracing._export import (  # noqa: PLC0415 - the same
+        CountingBatchProcessor,
+        CountingExporter,
+    )
 
     try:
         from opentelemetry.exporter.otlp.proto.http.trace_exporter import (  # noqa: PLC0415 - the same
@@ -143,7 +146,7 @@ def _otlp_processor() -> "SpanProcessor":
         )
     except ImportError as error:
         raise MissingExtraError("tracing='otlp'", "otlp") from error
-    return BatchSpanProcessor(OTLPSpanExporter())
+    return CountingBatchProcessor(CountingExporter(OTLPSpanExporter()))
 
 
 def _console_processor() -> "SpanProcessor":
