@@ -96,8 +96,7 @@ class Run:
 
     async def _execute(self) -> Verdict:
         try:
-            ended = await self._ended()
-            return judge(ended.value) if ended.error is None else failed(ended.error)
+            return await self._verdict()
         except BaseException as error:  # what a loop lets through, as SystemExit, would end it
             if self._is_for_host(error):
                 raise
@@ -109,13 +108,13 @@ class Run:
             return self._task.cancelling() > 0
         return isinstance(error, KeyboardInterrupt)
 
-    async def _ended(self) -> Call:
-        check = self._check
-        value, error = Call(check.function()) if check.on_loop else await self._ended_call()
-        for _ in range(AWAITS):
-            if inspect.isawaitable(value):
-                value = await value
-        return Call(value, error)
+    async def _verdict(self) -> Verdict:
+        if self._check.on_loop:
+            return judge(await _awaited(self._check.function()))
+        ended = await self._ended_call()
+        if ended.error is not None:
+            return failed(ended.error)
+        return judge(await _awaited(ended.value))
 
     async def _ended_call(self) -> Call:
         call = self._call = call_on_thread(self._check)
@@ -183,6 +182,13 @@ def call_on_thread(check: "Check") -> "Future[Call]":
 
     threading.Thread(target=work, name=f"obskit-health-{check.name}", daemon=True).start()
     return call
+
+
+async def _awaited(value: object) -> object:
+    for _ in range(AWAITS):
+        if inspect.isawaitable(value):
+            value = await value
+    return value
 
 
 def _drop(call: "Future[Call]") -> None:
