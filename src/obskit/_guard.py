@@ -13,8 +13,10 @@ GeneratorExit) belongs to the host and is never swallowed.
 
 import logging
 import os
+import signal
 import threading
 import time
+import traceback
 from collections import deque
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -103,7 +105,10 @@ class Guard:
         self.dropped_spans.renew()
 
     def report(self, site: str, error: Exception) -> None:
-        """Count a fault and, now and then, log it. Never raises an ``Exception``.
+        """Count a fault and, now and then, log it.
+
+        What a signal handler of the host has raised into code of ours (a time limit, say) is no
+        fault: it goes on to the host, as it would from the host's own code.
 
         The line has the message of an error of obskit's own, which tells what to do about it,
         and only the type of any other, whose message may hold the host's data.
@@ -111,7 +116,12 @@ class Guard:
         Args:
             site: The place, one of a small fixed set of names: it becomes a label value.
             error: What went wrong.
+
+        Raises:
+            Exception: The error itself, if a signal handler has raised it.
         """
+        if _is_from_signal_handler(error):
+            raise error
         self._faults.add(site)
         for recording in self._recordings:
             recording.append((site, error))
@@ -155,6 +165,14 @@ class Guard:
         if len(self._said) > LINES_REMEMBERED:
             self._said.pop(next(iter(self._said)), None)
         return False
+
+
+def _is_from_signal_handler(error: Exception) -> bool:
+    if threading.current_thread() is not threading.main_thread():
+        return False  # Python runs signal handlers in the main thread only
+    codes = {frame.f_code for frame, _ in traceback.walk_tb(error.__traceback__)}
+    handlers = map(signal.getsignal, signal.valid_signals())
+    return any(getattr(handler, "__code__", None) in codes for handler in handlers)
 
 
 guard = Guard()

@@ -1,6 +1,7 @@
 """What a host may do in the middle of telemetry, and what must be left of it: nothing."""
 
 import asyncio
+import signal
 import sys
 import types
 from collections.abc import Generator
@@ -56,6 +57,39 @@ def test_ctrl_c_at_the_end_leaves_nothing_behind() -> None:
             work()
         assert observed.in_flight() == []
         assert obskit.current().name == ""
+
+
+class TimeLimitError(Exception):
+    """What a task queue raises from its signal handler."""
+
+
+class Slow:
+    """A label's value whose text takes so long that the time limit strikes."""
+
+    def __str__(self) -> str:
+        signal.raise_signal(signal.SIGUSR1)
+        return "slow"
+
+
+def test_what_a_signal_handler_raises_into_telemetry_goes_on_to_the_host(
+    observed: Observed,
+) -> None:
+    def strike(*_: object) -> None:
+        raise TimeLimitError
+
+    @obskit.observe("work", labels={"kind": obskit.arg("kind")})
+    def work(kind: object) -> None:
+        raise AssertionError(kind)
+
+    before = signal.signal(signal.SIGUSR1, strike)
+    try:
+        with pytest.raises(TimeLimitError):
+            work(Slow())
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    assert observed.in_flight() == []
+    assert observed.internal_errors() == []
+    assert obskit.current().name == ""
 
 
 def test_an_error_without_a_text_keeps_its_span(observed: Observed) -> None:
