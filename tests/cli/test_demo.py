@@ -150,9 +150,20 @@ def read_terminal(descriptor: int) -> str:
     return output.decode()
 
 
+LISTENING_TO_CTRL_C = """
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
+from obskit.cli import main
+sys.exit(main(["demo"]))
+"""
+
+
 def test_ctrl_c_ends_the_demo_without_a_traceback() -> None:
     with subprocess.Popen(
-        [*COMMAND, "demo"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [sys.executable, "-c", LISTENING_TO_CTRL_C],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     ) as process:
         children = Path(f"/proc/{process.pid}/task")
         deadline = time.monotonic() + SECONDS
