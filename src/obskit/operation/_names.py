@@ -58,7 +58,7 @@ class MetricNames:
             DeclarationError: If a name is not one that Prometheus takes, or an outcome has no word.
         """
         _check_words(self.outcomes)
-        specs = (self.total_spec(), self.duration_spec(), self.in_progress_spec())
+        specs = self.specs()
         if len({spec.name for spec in specs}) < len(specs):
             raise DeclarationError(
                 f"total={self.total!r}, duration={self.duration!r}, in_progress="

@@ -217,9 +217,9 @@ def _wrap_generator(function: "Callable[..., Any]", starter: CallStarter) -> "Ca
                     step, value = generator.send, (yield item)
                 except GeneratorExit as closing:
                     result = _step(operation, generator.close)  # a value since Python 3.13
-                    _finish_generator(starter, operation, items, result, closing)
                     if result is None:
                         raise
+                    _finish_generator(starter, operation, items, result, closing)
                     return result
                 except BaseException as thrown:
                     step, value = generator.throw, thrown
