@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 from prometheus_client import CollectorRegistry
 
-from obskit._guard import guard
+from obskit._guard import Tally, guard
 from obskit.clock import ManualClock
 from obskit.metrics import Engine, default_engine
 
@@ -35,9 +35,7 @@ def faults() -> Iterator[list[tuple[str, Exception]]]:
 @pytest.fixture(autouse=True)
 def _kept_counts() -> Iterator[None]:
     """No test sees another one's losses."""
-    dropped = dict(default_engine.dropped_observations)
-    series = dict(default_engine.dropped_series)
+    kept = default_engine._dropped, default_engine._refused_series
+    default_engine._dropped, default_engine._refused_series = Tally(), Tally()
     yield
-    default_engine.dropped_observations.update(dropped)
-    default_engine.dropped_series.clear()
-    default_engine.dropped_series.update(series)
+    default_engine._dropped, default_engine._refused_series = kept

@@ -1,8 +1,10 @@
-"""Counter, Gauge and Histogram, with prometheus_client's own as the oracle."""
+"""The instruments, with prometheus_client's own as the oracle."""
 
+import enum
 import gc
 import inspect
 import math
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from types import SimpleNamespace
@@ -19,12 +21,15 @@ from prometheus_client.openmetrics.exposition import generate_latest as generate
 from obskit import metrics
 from obskit.clock import ManualClock
 from obskit.errors import DeclarationError, DuplicateError, InvalidNameError, LabelError
-from obskit.metrics import Counter, Gauge, Histogram, default_engine
+from obskit.metrics import Counter, Enum, Gauge, Histogram, Info, Summary, default_engine
 
-KINDS = ["Counter", "Gauge", "Histogram"]
+KINDS = ["Counter", "Gauge", "Histogram", "Summary", "Info", "Enum"]
+EXTRA: dict[str, dict[str, Any]] = {"Enum": {"states": ['say "off"', "on"]}}
+UNITLESS = ["Info", "Enum"]
 
 TEXTS = st.sampled_from(["web", "", 'say "hi"', "a\nb", "back\\slash", "ü", "\0", "\u2028"])
 AMOUNTS = st.floats() | st.integers(-5, 5) | st.sampled_from([0.1, 0.2, 1, 1e300, 0.005, 10])
+INCREMENTS = AMOUNTS.filter(lambda amount: amount < math.inf)
 EXEMPLARS = st.none() | st.just({"trace_id": "abc"}) | st.just({"k" * 100: "v" * 100})
 LABELS = st.tuples(TEXTS, TEXTS)
 
@@ -64,8 +69,8 @@ Operation = tuple[str, tuple[str, str], tuple[Any, ...]]
 
 OPERATIONS: dict[str, st.SearchStrategy[Operation]] = {
     "Counter": st.one_of(
-        st.tuples(st.just("inc"), LABELS, st.tuples() | st.tuples(AMOUNTS)),
-        st.tuples(st.just("inc"), LABELS, st.tuples(AMOUNTS, EXEMPLARS)),
+        st.tuples(st.just("inc"), LABELS, st.tuples() | st.tuples(INCREMENTS)),
+        st.tuples(st.just("inc"), LABELS, st.tuples(INCREMENTS, EXEMPLARS)),
         st.tuples(st.just("reset"), LABELS, st.tuples()),
     ),
     "Gauge": st.one_of(
@@ -76,6 +81,15 @@ OPERATIONS: dict[str, st.SearchStrategy[Operation]] = {
     ),
     "Histogram": st.one_of(
         st.tuples(st.just("observe"), LABELS, st.tuples(AMOUNTS) | st.tuples(AMOUNTS, EXEMPLARS)),
+    ),
+    "Summary": st.tuples(st.just("observe"), LABELS, st.tuples(AMOUNTS)),
+    "Info": st.tuples(
+        st.just("info"),
+        LABELS,
+        st.tuples(st.dictionaries(st.sampled_from(["a", "c", "z"]), TEXTS | st.none())),
+    ),
+    "Enum": st.tuples(
+        st.just("state"), LABELS, st.tuples(st.sampled_from(['say "off"', "on", "unknown"]))
     ),
 }
 MAINTENANCE = st.one_of(
@@ -96,6 +110,13 @@ def apply(metric: Any, operation: Operation) -> object:
     return getattr(metric.labels(*labels), name)(*arguments)
 
 
+def declared(library: Any, kind: str, *args: Any, **kwargs: Any) -> Any:
+    """An instrument of this library, of this kind."""
+    if kind in UNITLESS:
+        kwargs.pop("unit", None)
+    return getattr(library, kind)(*args, **{**EXTRA.get(kind, {}), **kwargs})
+
+
 @pytest.mark.parametrize("kind", KINDS)
 @given(data=st.data(), created=st.booleans())
 def test_any_operations_print_the_same_bytes(kind: str, data: st.DataObject, created: bool) -> None:
@@ -103,7 +124,7 @@ def test_any_operations_print_the_same_bytes(kind: str, data: st.DataObject, cre
     registries = CollectorRegistry(), CollectorRegistry()
     with one_clock() as clock, patch("prometheus_client.metrics._use_created", created):
         theirs, ours = (
-            getattr(library, kind)("name", 'Help "\n\\', ["a", "b"], unit="s", registry=registry)
+            declared(library, kind, "name", 'Help "\n\\', ["a", "b"], unit="s", registry=registry)
             for library, registry in zip((prometheus_client, metrics), registries, strict=True)
         )
         for operation in operations:
@@ -121,7 +142,7 @@ def test_without_labels_any_operations_print_the_same_bytes(kind: str, data: st.
     registries = CollectorRegistry(), CollectorRegistry()
     with one_clock():
         theirs, ours = (
-            getattr(library, kind)("name", "", namespace="n", subsystem="s", registry=registry)
+            declared(library, kind, "name", "", namespace="n", subsystem="s", registry=registry)
             for library, registry in zip((prometheus_client, metrics), registries, strict=True)
         )
         for name, _, arguments in operations:
@@ -147,11 +168,28 @@ def test_any_buckets_print_the_same_bytes(buckets: list[float], amounts: list[fl
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_constructors_take_what_prometheus_clients_take(kind: str) -> None:
-    theirs = inspect.signature(getattr(prometheus_client, kind)).parameters
-    ours = inspect.signature(getattr(metrics, kind)).parameters
-    expected = {name: theirs[name].default for name in theirs if name != "_labelvalues"}
-    assert {name: ours[name].default for name in ours if name != "max_series"} == expected
-    assert ours["max_series"].kind is inspect.Parameter.KEYWORD_ONLY
+    theirs, ours = (
+        [(p.name, p.kind, p.default) for p in parameters.values()]
+        for parameters in (
+            inspect.signature(getattr(library, kind)).parameters
+            for library in (prometheus_client, metrics)
+        )
+    )
+    assert ours[: len(theirs)] == theirs
+    assert [(name, place) for name, place, _ in ours[len(theirs) :]] == [
+        ("max_series", inspect.Parameter.KEYWORD_ONLY),
+        ("allowed", inspect.Parameter.KEYWORD_ONLY),
+    ]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_methods_take_what_prometheus_clients_take(kind: str) -> None:
+    theirs, ours = getattr(prometheus_client, kind), getattr(metrics, kind)
+    for name in (name for name in dir(theirs) if not name.startswith("_") and name.islower()):
+        expected, actual = (inspect.signature(getattr(cls, name)) for cls in (theirs, ours))
+        assert [(p.name, p.kind, p.default) for p in actual.parameters.values()] == [
+            (p.name, p.kind, p.default) for p in expected.parameters.values()
+        ]
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -165,11 +203,13 @@ def test_every_public_method_of_prometheus_clients_is_there(kind: str) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_descriptions_and_names_are_the_same(kind: str, registry: CollectorRegistry) -> None:
-    theirs = getattr(prometheus_client, kind)("name", "help", ["a"], unit="s", registry=None)
-    ours = getattr(metrics, kind)("name", "help", ["a"], unit="s", registry=None)
+    theirs, ours = (
+        declared(library, kind, "name", "help", ["a"], unit="s", registry=None)
+        for library in (prometheus_client, metrics)
+    )
     assert list(ours.describe()) == list(theirs.describe())
     assert str(ours) == str(theirs)
-    assert repr(ours).endswith(f".{kind}(name_s)")
+    assert repr(ours).endswith(f".{kind}({'name' if kind in UNITLESS else 'name_s'})")
 
 
 def test_the_default_registry_is_prometheus_clients() -> None:
@@ -283,7 +323,13 @@ CALLS_WITHOUT_LABELS: list[tuple[type[Any], Callable[[Any], object]]] = [
     (Gauge, lambda m: m.set_to_current_time()),
     (Gauge, lambda m: m.set_function(lambda: 1)),
     (Gauge, lambda m: m.track_inprogress()),
+    (Counter, lambda m: m.inc(-1)),
+    (Counter, lambda m: m.inc(math.nan)),
     (Histogram, lambda m: m.observe(1)),
+    (Histogram, lambda m: m.time()(len)),
+    (Summary, lambda m: m.observe(1)),
+    (Info, lambda m: m.info({})),
+    (Enum, lambda m: m.state("on")),
 ]
 
 
@@ -292,7 +338,7 @@ def test_recording_without_label_values_says_so(
     kind: type[Any], call: Callable[[Any], object]
 ) -> None:
     with pytest.raises(LabelError, match=r"metric 'orders' is missing label values: call \.labels"):
-        call(kind("orders", "", ["a"], registry=None))
+        call(declared(metrics, kind.__name__, "orders", "", ["a"], registry=None))
 
 
 def test_declarations_that_cannot_be_are_refused(registry: CollectorRegistry) -> None:
@@ -308,6 +354,17 @@ def test_a_negative_amount_is_refused_and_named() -> None:
     counter = Counter("orders", "", registry=None)
     with pytest.raises(ValueError, match="counter:orders can only be incremented by non-negative"):
         counter.inc(-1)
+
+
+@pytest.mark.parametrize("amount", [math.inf, math.nan])
+def test_an_amount_that_would_stay_for_ever_is_refused_and_counted(
+    registry: CollectorRegistry, amount: float
+) -> None:
+    counter = Counter("orders", "", registry=registry)
+    counter.inc()
+    counter.inc(amount)
+    assert registry.get_sample_value("orders_total") == 1.0
+    assert default_engine.dropped_observations["refused"] == 1
 
 
 @pytest.mark.parametrize("mode", ["mostrecent", "livemostrecent"])
@@ -426,9 +483,11 @@ def test_short_lived_series_leave_nothing_behind(registry: CollectorRegistry) ->
         ({"max_series": "a"}, ValueError),
         ({"max_series": True}, ValueError),
         ({"max_series": -1}, ValueError),
+        ({"allowed": 5}, ValueError),
+        ({"_labelvalues": ("a",)}, ValueError),
     ],
 )
-@pytest.mark.parametrize("kind", [Counter, Gauge, Histogram])
+@pytest.mark.parametrize("kind", [Counter, Gauge, Histogram, Summary])
 def test_an_argument_of_a_wrong_type_is_named(
     kind: Any, arguments: dict[str, Any], error: type[Exception]
 ) -> None:
@@ -439,7 +498,103 @@ def test_an_argument_of_a_wrong_type_is_named(
     assert isinstance(caught.value, error)
     assert "orders" in str(caught.value)
     assert name.removesuffix("names") in str(caught.value)
-    assert repr(value) in str(caught.value)
+    assert repr(value) in str(caught.value) or name == "_labelvalues"
+
+
+@pytest.mark.parametrize(
+    ("states", "error", "message"),
+    [
+        (None, ValueError, "no states; give states="),
+        ([], ValueError, "no states"),
+        ("on", TypeError, "a sequence of texts, not 'on'"),
+        (5, TypeError, "a sequence of texts, not 5"),
+        ([1], TypeError, "states are texts, not 1"),
+        (["on", "on"], ValueError, "each state once"),
+    ],
+)
+def test_states_are_different_texts(states: Any, error: type[Exception], message: str) -> None:
+    with pytest.raises(DeclarationError, match=message) as caught:
+        Enum("light", "", states=states, registry=None)
+    assert isinstance(caught.value, error)
+
+
+def test_states_may_be_members_of_an_enum_of_texts(registry: CollectorRegistry) -> None:
+    class Light(str, enum.Enum):  # noqa: UP042 - its own text is another
+        OFF = "off"
+        ON = "on"
+
+    light = Enum("light", "", states=list(Light), registry=registry)
+    light.state(Light.ON)
+    assert registry.get_sample_value("light", {"light": "on"}) == 1.0
+    light.state("off")
+    assert registry.get_sample_value("light", {"light": "on"}) == 0.0
+
+
+def test_an_unknown_state_is_named_and_changes_nothing(registry: CollectorRegistry) -> None:
+    light = Enum("light", "", states=["off", "on"], registry=registry)
+    light.state("on")
+    for state in ("red", ["on"], None):
+        with pytest.raises(ValueError, match=r"stateset:light has no state .*; its states are off"):
+            light.state(state)  # type: ignore[arg-type] # the fault
+    assert registry.get_sample_value("light", {"light": "on"}) == 1.0
+
+
+def test_a_metric_without_a_number_has_no_unit() -> None:
+    for kind in UNITLESS:
+        with pytest.raises(DeclarationError, match="'name': no unit="):
+            getattr(metrics, kind)("name", "", unit="bytes", registry=None, **EXTRA.get(kind, {}))
+
+
+@pytest.mark.parametrize("kind", ["Summary", "Enum"])
+def test_labels_that_samples_have_by_themselves_are_refused(kind: str) -> None:
+    for library in (prometheus_client, metrics):
+        with pytest.raises(ValueError, match=r"[Rr]eserved|Overlapping"):
+            declared(library, kind, "name", "", ["quantile", "name"], registry=None)
+
+
+def test_what_info_says_is_replaced_as_a_whole(registry: CollectorRegistry) -> None:
+    build = Info("build", "", registry=registry)
+    build.info({"version": "1", "commit": "abc"})
+    version: Any = {"version": 2}
+    build.info(version)
+    version["version"] = 3
+    assert registry.get_sample_value("build_info", {"version": "2"}) == 1.0
+    assert generate_latest(registry).count(b"build_info{") == 1
+    with pytest.raises(InvalidNameError, match="info:build: label name 'a-b'"):
+        build.info({"a-b": "x"})
+
+
+def test_info_with_text_that_is_no_utf_8_still_shows(registry: CollectorRegistry) -> None:
+    Info("build", "", registry=registry).info({"branch": "\udcff"})
+    assert b'build_info{branch="?"} 1.0' in generate_latest(registry)
+
+
+def test_cells_tell_their_numbers(registry: CollectorRegistry) -> None:
+    sizes = Summary("sizes", "", registry=registry)
+    sizes.observe(3)
+    sizes.observe(4)
+    assert sizes.family.cell(()).value == 2.0
+    light = Enum("light", "", states=["off", "on"], registry=registry)
+    light.state("on")
+    assert light.family.cell(()).value == 1.0
+    assert list(light.family.cell(()).numbers()) == [0.0, 1.0]
+    assert Info("build", "", registry=registry).family.cell(()).value == 1.0
+
+
+def test_threads_lose_no_observation_of_a_summary(registry: CollectorRegistry) -> None:
+    sizes = Summary("sizes", "", registry=registry)
+
+    def work() -> None:
+        for _ in range(5_000):
+            sizes.observe(2)
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert registry.get_sample_value("sizes_count") == 20_000.0
+    assert registry.get_sample_value("sizes_sum") == 40_000.0
 
 
 @pytest.mark.parametrize(

@@ -108,7 +108,7 @@ def test_the_default_buckets_are_prometheus_clients() -> None:
 @pytest.mark.parametrize(
     ("field", "value", "message"),
     [
-        ("kind", "summary", "kind is one of counter, gauge, histogram"),
+        ("kind", "untyped", "kind is one of counter, gauge, histogram, summary, info, stateset"),
         ("help", None, "help is a text"),
         ("multiprocess_mode", "newest", "invalid multiprocess mode 'newest'"),
     ],

@@ -8,6 +8,7 @@ engine calls later. Only the thread that folds changes a cell, so they need no l
 import math
 from abc import ABC, abstractmethod
 from bisect import bisect_left
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from prometheus_client import metrics as prometheus_metrics
@@ -18,10 +19,19 @@ from obskit._guard import guard
 from obskit.metrics._engine import BATCH
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from obskit.metrics._engine import Engine
     from obskit.metrics._spec import MetricSpec
+
+LineShape = tuple[str, "Mapping[str, str]"]
+"""A line's part in all series of a family: what follows the name, and labels of its own."""
+
+Mark = tuple[int, int, Exemplar]
+"""An exemplar: the place of its series among many, the place of its line, and itself."""
+
+Table = tuple["Sequence[SteadyCell]", "Sequence[Sequence[float]]"]
+"""Series, and per line the numbers of all of them."""
 
 _NO_LABELS: dict[str, str] = {}
 
@@ -47,6 +57,12 @@ class CellSample(NamedTuple):
     exemplar: Exemplar | None = None
 
 
+def _created_shape() -> "Sequence[LineShape]":
+    if prometheus_metrics._use_created:  # the switch that prometheus_client's users know
+        return (("_created", _NO_LABELS),)
+    return ()
+
+
 class Cell(ABC):
     """What every series has.
 
@@ -59,15 +75,17 @@ class Cell(ABC):
         pending: The engine's buffer, for the hot paths.
         created: When the series began, in seconds since the Unix epoch.
         handle: The instrument bound to this series, made on first use and kept.
+        label_text: Its labels as its lines show them, made by the family on first use and kept.
     """
 
-    __slots__ = ("created", "engine", "handle", "pending")
+    __slots__ = ("created", "engine", "handle", "label_text", "pending")
 
     def __init__(self, spec: "MetricSpec", engine: "Engine") -> None:  # noqa: ARG002 - histograms need it
         self.engine: Engine = engine
         self.pending: list[Any] = engine.pending
         self.created: float = engine.clock.time()
         self.handle: object = None
+        self.label_text: str = ""
 
     @property
     @abstractmethod
@@ -78,13 +96,59 @@ class Cell(ABC):
     def samples(self) -> "Sequence[CellSample]":
         """Its lines, in prometheus_client's order; drain the engine first."""
 
+    def numbers(self) -> "Sequence[float]":
+        """The values of its lines, in the same order; drain the engine first."""
+        return [sample.value for sample in self.samples()]
+
     def _created_samples(self) -> "Sequence[CellSample]":
-        if prometheus_metrics._use_created:  # the switch that prometheus_client's users know
-            return (CellSample("_created", _NO_LABELS, self.created),)
+        return [CellSample(*shape, self.created) for shape in _created_shape()]
+
+
+class SteadyCell(Cell):
+    """A series of a kind where all of a family's series have the same lines, always.
+
+    Only their numbers differ, which is what makes them quick to show.
+    """
+
+    __slots__ = ()
+
+    @abstractmethod
+    def shape(self) -> "Sequence[LineShape]":
+        """Its lines but for numbers and exemplars, in prometheus_client's order."""
+
+    @abstractmethod
+    def numbers(self) -> "Sequence[float]":
+        """The values of its lines, in the same order; drain the engine first."""
+
+    @classmethod
+    def table(cls, cells: "Sequence[Any]") -> "Table":
+        """Many series at once: those that have numbers, and the numbers; drain the engine first.
+
+        Args:
+            cells: Series of this kind.
+        """
+        rows = [cell.numbers() for cell in cells]
+        if not all(rows):
+            cells = [cell for cell, row in zip(cells, rows, strict=True) if row]
+        return cells, list(zip(*filter(None, rows), strict=False))
+
+    @classmethod
+    def marks(cls, cells: "Sequence[Any]") -> "Iterable[Mark]":  # noqa: ARG003 - some kinds have some
+        """The exemplars of many series.
+
+        Args:
+            cells: Series of this kind.
+        """
         return ()
 
+    def samples(self) -> "Sequence[CellSample]":
+        """Its lines, in prometheus_client's order; drain the engine first."""
+        exemplars = {line: exemplar for _, line, exemplar in self.marks([self])}
+        lines = enumerate(zip(self.shape(), self.numbers(), strict=False))
+        return [CellSample(*shape, number, exemplars.get(line)) for line, (shape, number) in lines]
 
-class CounterCell(Cell):
+
+class CounterCell(SteadyCell):
     """A number that only grows.
 
     Attributes:
@@ -130,10 +194,29 @@ class CounterCell(Cell):
         """Begin again at zero, now."""
         self.engine.record(self.fold_reset, self.engine.clock.time())
 
-    def samples(self) -> "Sequence[CellSample]":
+    def shape(self) -> "Sequence[LineShape]":
         """``_total`` and ``_created``."""
-        total = CellSample("_total", _NO_LABELS, self.total, self.exemplar)
-        return (total, *self._created_samples())
+        return (("_total", _NO_LABELS), *_created_shape())
+
+    def numbers(self) -> "Sequence[float]":
+        """The total and when it began."""
+        if prometheus_metrics._use_created:
+            return (self.total, self.created)
+        return (self.total,)
+
+    @classmethod
+    def table(cls, cells: "Sequence[Any]") -> "Table":
+        """The totals, and when they began."""
+        totals = [cell.total for cell in cells]
+        if prometheus_metrics._use_created:
+            return cells, (totals, [cell.created for cell in cells])
+        return cells, (totals,)
+
+    @classmethod
+    def marks(cls, cells: "Sequence[Any]") -> "Iterable[Mark]":
+        """The exemplars of ``_total``."""
+        exemplars = [cell.exemplar for cell in cells]
+        return [(place, 0, found) for place, found in enumerate(exemplars) if found]
 
     def fold_exemplar(self, exemplar: Exemplar) -> None:
         """Keep an exemplar."""
@@ -148,7 +231,7 @@ class CounterCell(Cell):
         self.total += amount
 
 
-class GaugeCell(Cell):
+class GaugeCell(SteadyCell):
     """A number that goes up and down, or a function that knows it.
 
     Attributes:
@@ -183,14 +266,27 @@ class GaugeCell(Cell):
         """Stand at a number."""
         self.engine.record(self.fold_set, value)
 
-    def samples(self) -> "Sequence[CellSample]":
-        """One line; none while the function fails."""
+    def shape(self) -> "Sequence[LineShape]":
+        """One line."""
+        return (("", _NO_LABELS),)
+
+    def numbers(self) -> "Sequence[float]":
+        """The number; nothing while the function fails."""
+        function = self.function
+        if function is None:
+            return (self.level,)
         try:
-            value = float(self.function()) if self.function else self.level
+            return (float(function()),)
         except Exception as error:
             guard.report("metrics.gauge_function", error)
             return ()
-        return (CellSample("", _NO_LABELS, value),)
+
+    @classmethod
+    def table(cls, cells: "Sequence[Any]") -> "Table":
+        """The numbers; without the series whose functions fail."""
+        if any([cell.function for cell in cells]):  # noqa: C419 - a generator costs three times as much
+            return super().table(cells)
+        return cells, ([cell.level for cell in cells],)
 
     def fold_set(self, value: float) -> None:
         """Stand at a number."""
@@ -200,7 +296,27 @@ class GaugeCell(Cell):
         self.level += amount
 
 
-class HistogramCell(Cell):
+class RecentGaugeCell(GaugeCell):
+    """A gauge of which the workers show the value that was set last.
+
+    Attributes:
+        when: When it was set, in seconds since the Unix epoch; 0 if never. It is the time of the
+            fold, which comes within a second.
+    """
+
+    __slots__ = ("when",)
+
+    def __init__(self, spec: "MetricSpec", engine: "Engine") -> None:
+        super().__init__(spec, engine)
+        self.when: float = 0.0
+
+    def fold_set(self, value: float) -> None:
+        """Stand at a number."""
+        super().fold_set(value)
+        self.when = self.engine.clock.time()
+
+
+class HistogramCell(SteadyCell):
     """How many observations fell into which bucket, and their sum.
 
     Attributes:
@@ -243,20 +359,35 @@ class HistogramCell(Cell):
         exemplar = Exemplar(dict(labels), amount, self.engine.clock.time())
         self.engine.record(self.fold_exemplar, exemplar)
 
-    def samples(self) -> "Sequence[CellSample]":
+    def shape(self) -> "Sequence[LineShape]":
         """The cumulative buckets, ``_count``, ``_sum`` and ``_created``.
 
         Without ``_sum`` when a bound is negative: it could fall, and would look like a restart.
         """
-        lines: list[CellSample] = []
-        running = 0.0
-        for bound, count, exemplar in zip(self.bounds, self.counts, self.exemplars, strict=True):
-            running += count
-            lines.append(CellSample("_bucket", {"le": bound_text(bound)}, running, exemplar))
-        lines.append(CellSample("_count", _NO_LABELS, running))
+        buckets = [("_bucket", {"le": bound_text(bound)}) for bound in self.bounds]
+        total = [("_sum", _NO_LABELS)] if self.bounds[0] >= 0 else []
+        return [*buckets, ("_count", _NO_LABELS), *total, *_created_shape()]
+
+    def numbers(self) -> "Sequence[float]":
+        """The cumulative counts, their last once more, the sum and when it began."""
+        numbers = list(accumulate(map(float, self.counts)))
+        numbers.append(numbers[-1])
         if self.bounds[0] >= 0:
-            lines.append(CellSample("_sum", _NO_LABELS, self.sum))
-        return (*lines, *self._created_samples())
+            numbers.append(self.sum)
+        if prometheus_metrics._use_created:
+            numbers.append(self.created)
+        return numbers
+
+    @classmethod
+    def marks(cls, cells: "Sequence[Any]") -> "Iterable[Mark]":
+        """The exemplars of the buckets."""
+        marked = [(place, cell) for place, cell in enumerate(cells) if any(cell.exemplars)]
+        return [
+            (place, bucket, found)
+            for place, cell in marked
+            for bucket, found in enumerate(cell.exemplars)
+            if found
+        ]
 
     def fold_exemplar(self, exemplar: Exemplar) -> None:
         """Keep an exemplar in its bucket."""

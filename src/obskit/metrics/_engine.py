@@ -12,7 +12,7 @@ import time
 from typing import TYPE_CHECKING, Any, Protocol
 from weakref import WeakSet
 
-from obskit._guard import guard
+from obskit._guard import Tally, guard
 from obskit.clock import Clock, SystemClock
 
 if TYPE_CHECKING:
@@ -31,10 +31,16 @@ DRAIN_SECONDS = 1.0
 """How long a reader waits for a fold in another thread."""
 
 
-class Tally(Protocol):
-    """Something that an observation without a value makes one larger: a counter's series."""
+class DurationSink(Protocol):
+    """Something that takes durations: the series of operations that ended in the same way."""
 
-    total: float
+    def fold(self, durations: list[Any], /) -> None:
+        """Record durations in the order in which they came.
+
+        Args:
+            durations: Seconds, or what the sink takes in their place.
+        """
+        ...
 
 
 class Engine:
@@ -45,21 +51,34 @@ class Engine:
 
     Attributes:
         clock: The same.
-        pending: Observations to fold, oldest first: a `Tally` to make one larger, or a pair of
-            a function and the value to call it with. Appending to a list is atomic.
-        dropped_observations: How many were not kept, by reason: ``overflow`` or ``refused``.
-        dropped_series: How often a family refused a new series, by the family's name.
+        pending: Observations to fold, oldest first: a counter's series whose ``total`` becomes one
+            larger, or a pair of a function and the value to call it with. Appending to a list is
+            atomic.
+        durations: Ended operations to fold, oldest first: pairs of a `DurationSink` and what it
+            takes, usually seconds.
+            They are apart from the others because a batch of them is folded sink by sink.
     """
 
     def __init__(self, clock: Clock | None = None) -> None:
         self.clock: Clock = clock or SystemClock()
         self.pending: list[Any] = []
-        self.dropped_observations: dict[str, int] = {"overflow": 0, "refused": 0}
-        self.dropped_series: dict[str, int] = {}
+        self.durations: list[tuple[DurationSink, Any]] = []
+        self._dropped = Tally()
+        self._refused_series = Tally()
         self._folding = False
         self._patience = DRAIN_SECONDS
         self._lock = threading.RLock()
         _engines.add(self)
+
+    @property
+    def dropped_observations(self) -> dict[str, int]:
+        """How many observations were not kept, by reason: ``overflow`` or ``refused``."""
+        return {"overflow": 0, "refused": 0, **self._dropped.counts()}
+
+    @property
+    def dropped_series(self) -> dict[str, int]:
+        """How often a family refused a new series, by the family's name."""
+        return self._refused_series.counts()
 
     def record(self, function: "Callable[[Any], object]", value: Any) -> None:
         """Have ``function(value)`` called soon, in order, by one thread at a time.
@@ -69,9 +88,19 @@ class Engine:
             value: Its argument.
         """
         pending = self.pending
-        if len(pending) >= BATCH and not self.make_room():
-            return
-        pending.append((function, value))
+        if len(pending) < BATCH or self.make_room():
+            pending.append((function, value))
+
+    def record_duration(self, sink: DurationSink, seconds: Any) -> None:
+        """Record how long an operation took.
+
+        Args:
+            sink: The series of operations that ended like it.
+            seconds: What the sink takes; negative or not finite: refused, and counted as such.
+        """
+        durations = self.durations
+        if len(durations) < BATCH or self._make_room_in(durations):
+            durations.append((sink, seconds))
 
     def make_room(self) -> bool:
         """Fold one batch if nobody else is folding.
@@ -82,17 +111,20 @@ class Engine:
         Returns:
             Whether there is room for an observation; if not, its loss has been counted.
         """
+        return self._make_room_in(self.pending)
+
+    def _make_room_in(self, waiting: list[Any]) -> bool:
         lock = self._lock
         if lock.acquire(blocking=False):
             try:
                 self._fold(batches=1)
             finally:
                 lock.release()
-        elif CROWDED <= len(self.pending) < CAPACITY:
+        elif CROWDED <= len(waiting) < CAPACITY:
             time.sleep(0)
-        if len(self.pending) < CAPACITY:
+        if len(waiting) < CAPACITY:
             return True
-        self.dropped_observations["overflow"] += 1
+        self._dropped.add("overflow")
         return False
 
     def drain(self) -> None:
@@ -108,13 +140,13 @@ class Engine:
             return
         try:
             self._patience = DRAIN_SECONDS
-            self._fold(batches=len(self.pending) // BATCH + 1)
+            self._fold(batches=max(len(self.pending), len(self.durations)) // BATCH + 1)
         finally:
             lock.release()
 
-    def refuse(self) -> None:
-        """Count an observation whose value makes no sense."""
-        self.dropped_observations["refused"] += 1
+    def refuse(self, observations: int = 1) -> None:
+        """Count observations whose values make no sense."""
+        self._dropped.add("refused", observations)
 
     def refuse_series(self, family: str) -> None:
         """Count a series that a family has no room for.
@@ -122,7 +154,7 @@ class Engine:
         Args:
             family: The family's name.
         """
-        self.dropped_series[family] = self.dropped_series.get(family, 0) + 1
+        self._refused_series.add(family)
 
     def _fold(self, batches: int) -> None:
         if self._folding:  # this thread was interrupted in a fold and records again
@@ -130,11 +162,12 @@ class Engine:
         self._folding = True
         try:
             for _ in range(batches):
-                self._fold_batch()
+                self._fold_observations()
+                self._fold_durations()
         finally:
             self._folding = False
 
-    def _fold_batch(self) -> None:
+    def _fold_observations(self) -> None:
         batch = self.pending[:BATCH]
         del self.pending[: len(batch)]
         entries = iter(batch)
@@ -151,12 +184,34 @@ class Engine:
         finally:
             self.pending[:0] = entries  # none, unless an interrupt such as Ctrl-C ended the loop
 
+    def _fold_durations(self) -> None:
+        batch = self.durations[:BATCH]
+        sinks: dict[DurationSink, list[Any]] = {}
+        for sink, seconds in batch:
+            try:
+                sinks[sink].append(seconds)
+            except KeyError:
+                sinks[sink] = [seconds]
+        del self.durations[: len(batch)]
+        try:
+            while sinks:
+                sink, durations = sinks.popitem()
+                try:
+                    sink.fold(durations)
+                except Exception as error:
+                    guard.report("metrics.fold", error)
+        finally:  # none are left, unless an interrupt ended the loop
+            self.durations[:0] = [(sink, value) for sink in sinks for value in sinks[sink]]
+
     def _start_afresh(self) -> None:  # pragma: no cover - runs in children only, out of its sight
         """Begin, in a forked child: what the parent has pending, the parent folds."""
         self._folding = False
         self._patience = DRAIN_SECONDS
         self._lock = threading.RLock()
         self.pending.clear()
+        self.durations.clear()
+        self._dropped.renew()
+        self._refused_series.renew()
 
 
 _engines: "WeakSet[Engine]" = WeakSet()

@@ -1,12 +1,15 @@
 """What a scrape gets: every collector's page, in the format that was asked for."""
 
 import copy
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from prometheus_client import REGISTRY, CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 
 from obskit._guard import guard
+from obskit.metrics._family import Family
+from obskit.metrics._handle import Instrument
+from obskit.metrics._page import END, PageFormat
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -14,9 +17,6 @@ if TYPE_CHECKING:
 
     from prometheus_client.metrics_core import Metric
     from prometheus_client.registry import Collector
-
-_END = b"# EOF\n"
-"""How an OpenMetrics page ends; the older text format has no end mark."""
 
 
 class _Page:
@@ -51,12 +51,13 @@ def render(
     """
     encoder, content_type = _negotiate(accept)
     wanted = frozenset(names)
-    pages = [
-        _encode(encoder, _Page(collector, wanted)) for collector in _collectors(registry, wanted)
-    ]
+    known = PageFormat.of(encoder)
+    pieces: list[bytes] = []
+    for collector in _collectors(registry, wanted):
+        pieces += _encode(encoder, known, collector, wanted)
     if content_type.startswith("application/openmetrics-text"):
-        pages.append(_END)
-    return b"".join(pages), content_type
+        pieces.append(END)
+    return b"".join(pieces), content_type
 
 
 def _negotiate(accept: str) -> "tuple[Callable[[Collector], bytes], str]":
@@ -75,12 +76,31 @@ def _collectors(registry: CollectorRegistry, names: "AbstractSet[str]") -> "Iter
             yield collector
 
 
-def _encode(encoder: "Callable[[Collector], bytes]", page: _Page) -> bytes:
+def _encode(
+    encoder: "Callable[[Collector], bytes]",
+    known: PageFormat | None,
+    collector: "Collector",
+    names: "AbstractSet[str]",
+) -> list[bytes]:
     try:
-        return encoder(page).removesuffix(_END)
+        family = _family(collector)
+        if known and family and known.writes(family):
+            return known.page(family, names)
+        return [encoder(_Page(collector, names)).removesuffix(END)]
     except Exception as error:
         guard.report("metrics.collect", error)
-        return b""
+        return []
+
+
+def _family(collector: "Collector") -> Family | None:
+    """The family that a collector shows all of, in the usual way; None for any other collector."""
+    if isinstance(collector, Instrument) and not collector._values:
+        return _family(collector.family) if _collects_as(collector, Instrument) else None
+    return collector if isinstance(collector, Family) and _collects_as(collector, Family) else None
+
+
+def _collects_as(collector: "Collector", kind: "type[Instrument[Any] | Family]") -> bool:
+    return type(collector).collect is kind.collect
 
 
 def _restricted(metric: "Metric", names: "AbstractSet[str]") -> "Metric":

@@ -8,8 +8,17 @@ from prometheus_client.samples import Sample
 
 from obskit._guard import guard
 from obskit.errors import LabelError
-from obskit.metrics._cells import Cell, CounterCell, GaugeCell, HistogramCell
+from obskit.metrics._cells import (
+    Cell,
+    CounterCell,
+    GaugeCell,
+    HistogramCell,
+    RecentGaugeCell,
+    SteadyCell,
+)
 from obskit.metrics._engine import Engine, default_engine
+from obskit.metrics._lines import GAP, braced, label_writer, own_label_text
+from obskit.metrics._states import EnumCell, InfoCell, SummaryCell
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable, Iterator, Mapping
@@ -22,6 +31,9 @@ MAX_SERIES = 2000
 MAX_GROUPS = 2000
 """Groups that one family counts by themselves."""
 
+GROUP = 2048
+"""Series that are shown at once: other threads run in between, and little memory is needed."""
+
 OVERFLOW = "_overflow"
 """The label value of the series that takes what a full family, or group, has no room for."""
 
@@ -32,7 +44,13 @@ CELLS: "dict[Kind, type[Cell]]" = {
     "counter": CounterCell,
     "gauge": GaugeCell,
     "histogram": HistogramCell,
+    "summary": SummaryCell,
+    "info": InfoCell,
+    "stateset": EnumCell,
 }
+
+OWN_LABEL: "dict[Kind, str]" = {"histogram": "le"}
+"""The label that some lines of a kind have besides the series' labels."""
 
 _Values = tuple[str, ...]
 
@@ -106,6 +124,51 @@ class Family:
             for values, cell in cells.copy().items():
                 yield dict(zip(names, values, strict=True)), cell
 
+    def groups(self) -> "Iterator[tuple[_Values, list[Any]]]":
+        """The series, up to `GROUP` at once, by label names; each has its ``label_text`` by then.
+
+        Safe while others add and remove.
+        """
+        for names, series in self._series.copy().items():
+            cells = list(series.values())
+            for start in range(0, len(cells), GROUP):
+                group = cells[start : start + GROUP]
+                if not all([cell.label_text for cell in group]):  # noqa: C419 - a generator is slow
+                    self._write_labels(names, series.copy())
+                    group = [cell for cell in group if cell.label_text]  # others are removed by now
+                if group:
+                    yield names, group
+
+    def shape(self, names: _Values, cell: SteadyCell) -> list[tuple[str, str]]:
+        """What the lines of series with these label names have in common.
+
+        Args:
+            names: The label names.
+            cell: Any of the series.
+
+        Returns:
+            Per line the sample's name, and what fills the gap of its label text.
+        """
+        return [
+            (
+                self.spec.name + suffix,
+                "".join([own_label_text(names, label, value) for label, value in own.items()]),
+            )
+            for suffix, own in cell.shape()
+        ]
+
+    def lines(self) -> "Iterator[tuple[tuple[str, ...], Cell]]":
+        """Every series with the beginnings of its lines, in the order of its ``numbers()``.
+
+        Everything recorded so far is in the numbers.
+
+        A beginning is what the text format has before the number: ``orders_total{channel="web"} ``.
+        There may be fewer numbers: those of a function that fails are missing.
+        """
+        self.engine.drain()
+        is_steady = issubclass(CELLS[self.spec.kind], SteadyCell)
+        return self._steady_lines() if is_steady else self._various_lines()
+
     def remove(self, values: _Values) -> None:
         """Forget the series with these values of the family's own labels, if there is one.
 
@@ -158,6 +221,23 @@ class Family:
         metric = self._metric()
         metric.samples += self._samples({}, cell)
         return [metric]
+
+    def _steady_lines(self) -> "Iterator[tuple[tuple[str, ...], Cell]]":
+        for names, cells in self.groups():
+            shape = self.shape(names, cells[0])
+            for cell in cells:
+                text = cell.label_text
+                yield tuple([name + text.replace(GAP, own) for name, own in shape]), cell
+
+    def _write_labels(self, names: _Values, series: dict[_Values, Cell]) -> None:
+        write = label_writer(names, OWN_LABEL.get(self.spec.kind, ""))
+        for values, cell in series.items():
+            cell.label_text = cell.label_text or write(values)
+
+    def _various_lines(self) -> "Iterator[tuple[tuple[str, ...], Cell]]":
+        for labels, cell in self.series():
+            samples = self._samples(labels, cell)
+            yield tuple([sample.name + braced(sample.labels) for sample in samples]), cell
 
     def _metric(self) -> Metric:
         return Metric(self.spec.name, self.spec.help, self.spec.kind, self.spec.unit)
@@ -219,7 +299,9 @@ class Family:
                 members.discard(values)
 
     def _make_cell(self) -> Cell:
-        return CELLS[self.spec.kind](self.spec, self.engine)
+        is_recent = self.spec.multiprocess_mode in ("mostrecent", "livemostrecent")
+        kind = RecentGaugeCell if is_recent else CELLS[self.spec.kind]
+        return kind(self.spec, self.engine)
 
     def _warn(self, group: "Hashable | None") -> None:
         try:

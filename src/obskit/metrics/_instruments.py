@@ -1,20 +1,25 @@
-"""Counter, Gauge and Histogram: prometheus_client's constructors and methods, obskit's engine."""
+"""Counter and Gauge: prometheus_client's constructors and methods, obskit's engine."""
 
 import math
-from typing import TYPE_CHECKING, Any, ClassVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, overload
 
 from prometheus_client import REGISTRY, CollectorRegistry
-from prometheus_client.context_managers import ExceptionCounter, InprogressTracker, Timer
 from prometheus_client.validation import _validate_exemplar
 
-from obskit.metrics._cells import CounterCell, GaugeCell, HistogramCell
+from obskit.metrics._cells import CounterCell, GaugeCell
 from obskit.metrics._engine import BATCH
 from obskit.metrics._family import MAX_SERIES
 from obskit.metrics._handle import Instrument
-from obskit.metrics._spec import DEFAULT_BUCKETS, MetricSpec, MultiprocessMode, qualified
+from obskit.metrics._timing import ExceptionCounter, InprogressTracker, Timer
+from obskit.metrics._wrappers import is_function
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping
+
+    from obskit.metrics._allowed import AllowedLabels
+    from obskit.metrics._spec import Kind, MultiprocessMode
+
+FunctionT = TypeVar("FunctionT")
 
 _MOST_RECENT = ("mostrecent", "livemostrecent")
 
@@ -31,31 +36,19 @@ class Counter(Instrument[CounterCell]):
         unit: Last part of the full name, such as ``bytes``.
         registry: Where it is shown; None for nowhere.
         max_series: Series it may have; further ones are counted together.
+        allowed: Allowed values by label name: an Enum class, texts, or `AllowedValues`. Other
+            values become ``other``.
 
     Raises:
         DeclarationError: If the declaration is wrong or the name is taken by another shape.
     """
 
-    def __init__(  # noqa: PLR0917 - prometheus_client's parameters
-        self,
-        name: str,
-        documentation: str,
-        labelnames: "Iterable[str]" = (),
-        namespace: str = "",
-        subsystem: str = "",
-        unit: str = "",
-        registry: CollectorRegistry | None = REGISTRY,
-        *,
-        max_series: int = MAX_SERIES,
-    ) -> None:
-        full_name = qualified(name, namespace, subsystem)
-        spec = MetricSpec(
-            "counter", full_name, documentation, cast("tuple[str, ...]", labelnames), unit
-        )
-        self._declare(spec, registry, max_series)
+    _kind: "ClassVar[Kind]" = "counter"
 
     def inc(self, amount: float = 1, exemplar: "Mapping[str, str] | None" = None) -> None:
         """Add an amount.
+
+        One that is not finite is refused, and counted as such: it would stay for ever.
 
         Args:
             amount: Not negative.
@@ -67,30 +60,48 @@ class Counter(Instrument[CounterCell]):
         pending = self._pending
         if amount == 1:
             entry: Any = self._cell
-        elif amount < 0:
-            raise ValueError(f"{self} can only be incremented by non-negative amounts")
-        else:
+        elif 0 <= amount < math.inf:
             entry = (self._cell.fold, amount)
+        else:
+            self._refuse(amount)
+            return
         if len(pending) < BATCH or self._cell.engine.make_room():
             pending.append(entry)
         if exemplar:
-            _check_exemplar(exemplar)
+            check_exemplar(exemplar)
             self._cell.mark(amount, exemplar)
 
     def reset(self) -> None:
         """Begin again at zero: for a logical process that restarts inside this one."""
         self._cell.reset()
 
+    @overload
     def count_exceptions(
-        self, exception: type[BaseException] | tuple[type[BaseException], ...] = Exception
-    ) -> ExceptionCounter:
+        self, exception: type[BaseException] | tuple[type[BaseException], ...] = ...
+    ) -> ExceptionCounter: ...
+
+    @overload
+    def count_exceptions(self, exception: FunctionT) -> FunctionT: ...
+
+    def count_exceptions(self, exception: Any = Exception) -> Any:
         """A context manager and decorator that counts exceptions passing through.
 
         Args:
-            exception: Which ones.
+            exception: Which ones; or, without parentheses, the function to decorate.
+
+        Raises:
+            DeclarationError: If it is neither.
         """
         self._check_bound()
-        return ExceptionCounter(cast("Any", self), exception)
+        if is_function(exception):
+            return ExceptionCounter(self, Exception)(exception)
+        return ExceptionCounter(self, exception)
+
+    def _refuse(self, amount: float) -> None:
+        self._check_bound()
+        if amount < 0:
+            raise ValueError(f"{self} can only be incremented by non-negative amounts")
+        self._cell.engine.refuse()
 
 
 class Gauge(Instrument[GaugeCell]):
@@ -106,10 +117,14 @@ class Gauge(Instrument[GaugeCell]):
         registry: Where it is shown; None for nowhere.
         multiprocess_mode: How the values of several processes make one.
         max_series: Series it may have; further ones are counted together.
+        allowed: Allowed values by label name: an Enum class, texts, or `AllowedValues`. Other
+            values become ``other``.
 
     Raises:
         DeclarationError: If the declaration is wrong or the name is taken by another shape.
     """
+
+    _kind: "ClassVar[Kind]" = "gauge"
 
     def __init__(  # noqa: PLR0917 - prometheus_client's parameters
         self,
@@ -120,35 +135,40 @@ class Gauge(Instrument[GaugeCell]):
         subsystem: str = "",
         unit: str = "",
         registry: CollectorRegistry | None = REGISTRY,
-        multiprocess_mode: MultiprocessMode = "all",
+        _labelvalues: None = None,
+        multiprocess_mode: "MultiprocessMode" = "all",
         *,
         max_series: int = MAX_SERIES,
+        allowed: "AllowedLabels | None" = None,
     ) -> None:
-        spec = MetricSpec(
-            "gauge",
-            qualified(name, namespace, subsystem),
-            documentation,
-            cast("tuple[str, ...]", labelnames),
-            unit,
+        self._declare(
+            *(name, documentation, labelnames, namespace, subsystem, unit),
+            *(registry, _labelvalues, max_series, allowed),
             multiprocess_mode=multiprocess_mode,
         )
-        self._declare(spec, registry, max_series)
 
     def inc(self, amount: float = 1) -> None:
-        """Go up by an amount."""
-        if self.family.spec.multiprocess_mode in _MOST_RECENT:
-            raise self._not_relative("inc")
-        self._cell.inc(amount)
+        """Go up by an amount.
+
+        Raises:
+            RuntimeError: If processes are merged by who was latest: then values are only set.
+        """
+        self._move(amount, "inc")
 
     def dec(self, amount: float = 1) -> None:
-        """Go down by an amount."""
-        if self.family.spec.multiprocess_mode in _MOST_RECENT:
-            raise self._not_relative("dec")
-        self._cell.dec(amount)
+        """Go down by an amount.
+
+        Raises:
+            RuntimeError: If processes are merged by who was latest: then values are only set.
+        """
+        self._move(-amount, "dec")
 
     def set(self, value: float) -> None:
-        """Stand at a value."""
-        self._cell.set(float(value))
+        """Stand at a value; any number will do, infinite ones and not-a-number among them."""
+        pending = self._pending
+        number = float(value)
+        if len(pending) < BATCH or self._cell.engine.make_room():
+            pending.append((self._cell.fold_set, number))
 
     def set_to_current_time(self) -> None:
         """Stand at the present time, in seconds since the Unix epoch."""
@@ -165,80 +185,27 @@ class Gauge(Instrument[GaugeCell]):
     def track_inprogress(self) -> InprogressTracker:
         """A context manager and decorator: up by one inside."""
         self._check_bound()
-        return InprogressTracker(self)  # type: ignore[no-untyped-call] # theirs has no types
+        return InprogressTracker(self)
 
     def time(self) -> Timer:
         """A context manager and decorator that sets the gauge to its duration, in seconds."""
-        return Timer(self, "set")  # type: ignore[no-untyped-call] # theirs has no types
+        return Timer(self, "set")
 
-    def _not_relative(self, method: str) -> RuntimeError:
-        return RuntimeError(f"{method} must not be used with the mostrecent mode ({self})")
-
-
-class Histogram(Instrument[HistogramCell]):
-    """Counts observations in buckets, for quantiles that can be added up.
-
-    Args:
-        name: The metric's name.
-        documentation: What it measures, for people.
-        labelnames: Names of its labels.
-        namespace: First part of the full name.
-        subsystem: Second part of the full name.
-        unit: Last part of the full name, such as ``seconds``.
-        registry: Where it is shown; None for nowhere.
-        buckets: Upper bounds, ascending; ``+Inf`` is added.
-        max_series: Series it may have; further ones are counted together.
-
-    Raises:
-        DeclarationError: If the declaration is wrong or the name is taken by another shape.
-    """
-
-    DEFAULT_BUCKETS: ClassVar[tuple[float, ...]] = DEFAULT_BUCKETS
-
-    def __init__(  # noqa: PLR0917 - prometheus_client's parameters
-        self,
-        name: str,
-        documentation: str,
-        labelnames: "Iterable[str]" = (),
-        namespace: str = "",
-        subsystem: str = "",
-        unit: str = "",
-        registry: CollectorRegistry | None = REGISTRY,
-        buckets: "Sequence[float | str]" = DEFAULT_BUCKETS,
-        *,
-        max_series: int = MAX_SERIES,
-    ) -> None:
-        spec = MetricSpec(
-            "histogram",
-            qualified(name, namespace, subsystem),
-            documentation,
-            cast("tuple[str, ...]", labelnames),
-            unit,
-            cast("tuple[float, ...]", buckets),  # the spec makes numbers of texts
-        )
-        self._declare(spec, registry, max_series)
-
-    def observe(self, amount: float, exemplar: "Mapping[str, str] | None" = None) -> None:
-        """Record an amount.
-
-        Args:
-            amount: Usually not negative.
-            exemplar: Labels of an example, such as ``{"trace_id": ...}``; 128 characters at most.
-
-        Raises:
-            ValueError: If the exemplar is too long or labels are missing.
-        """
+    def _move(self, amount: float, method: str) -> None:
+        if self.family.spec.multiprocess_mode in _MOST_RECENT:
+            raise RuntimeError(f"{method} must not be used with the mostrecent mode ({self})")
         pending = self._pending
         if len(pending) < BATCH or self._cell.engine.make_room():
             pending.append((self._cell.fold, amount))
-        if exemplar and not math.isnan(amount):
-            _check_exemplar(exemplar)
-            self._cell.mark(amount, exemplar)
-
-    def time(self) -> Timer:
-        """A context manager and decorator that observes its duration, in seconds."""
-        return Timer(self, "observe")  # type: ignore[no-untyped-call] # theirs has no types
 
 
-def _check_exemplar(labels: "Mapping[str, str]") -> None:
-    _validate_exemplar(labels)  # type: ignore[no-untyped-call] # theirs, to accept the same
+def check_exemplar(labels: "Mapping[str, str]") -> None:
+    """Refuse what prometheus_client would refuse.
+
+    Args:
+        labels: The exemplar's labels.
+
+    Raises:
+        ValueError: If a name is not one, or all are too long.
+    """
+    _validate_exemplar(labels)  # type: ignore[no-untyped-call] # theirs has no types

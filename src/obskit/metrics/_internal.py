@@ -1,6 +1,6 @@
 """What obskit says about itself: faults it went on from, and what it did not keep."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from prometheus_client.metrics_core import CounterMetricFamily
 
@@ -23,6 +23,8 @@ class InternalMetrics:
         faults: Counts faults per place, and spans that were not sent.
         engine: Counts what it dropped.
     """
+
+    multiprocess_mode: ClassVar[str] = "sum"
 
     def __init__(self, faults: Guard = guard, engine: Engine = default_engine) -> None:
         self._faults = faults

@@ -12,7 +12,9 @@ from obskit.errors import DeclarationError, InvalidNameError, LabelError
 if TYPE_CHECKING:
     from collections.abc import Container
 
-Kind = Literal["counter", "gauge", "histogram"]
+    from obskit.metrics._allowed import AllowedValues
+
+Kind = Literal["counter", "gauge", "histogram", "summary", "info", "stateset"]
 
 MultiprocessMode = Literal[
     "all",
@@ -37,11 +39,17 @@ SUFFIXES: dict[Kind, tuple[str, ...]] = {
     "counter": ("", "_total", "_created"),
     "gauge": ("",),
     "histogram": ("", "_bucket", "_sum", "_count", "_created"),
+    "summary": ("", "_sum", "_count", "_created"),
+    "info": ("", "_info"),
+    "stateset": ("",),
 }
 """What a registry reserves for a family: its name followed by each of these."""
 
-RESERVED_LABELS: dict[Kind, tuple[str, ...]] = {"counter": (), "gauge": (), "histogram": ("le",)}
-"""Label names that samples of a kind carry by themselves."""
+RESERVED_LABELS: dict[Kind, tuple[str, ...]] = {"histogram": ("le",), "summary": ("quantile",)}
+"""Label names that samples of a kind carry by themselves; a stateset's is the family's name."""
+
+UNITLESS: tuple[Kind, ...] = ("info", "stateset")
+"""Kinds whose names may not end in a unit."""
 
 _METRIC_NAME = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
 _LABEL_NAME = re.compile(r"(?!__)[a-zA-Z_][a-zA-Z0-9_]*")
@@ -59,7 +67,7 @@ class MetricSpec:
     UTF-8 ones: https://prometheus.io/docs/concepts/data_model/.
 
     Attributes:
-        kind: ``counter``, ``gauge`` or ``histogram``.
+        kind: ``counter``, ``gauge``, ``histogram``, ``summary``, ``info`` or ``stateset``.
         name: The family's name; a counter's ``_total`` is cut off and a missing unit added, as
             prometheus_client does. Samples are named from it.
         help: What it measures, for people.
@@ -67,6 +75,8 @@ class MetricSpec:
         unit: A suffix such as ``seconds`` or ``bytes``; empty for none.
         buckets: A histogram's upper bounds, ascending, ``+Inf`` added; empty for other kinds.
         multiprocess_mode: How the values of several processes make one gauge.
+        states: A stateset's states, the first one being the initial one; empty for other kinds.
+        allowed: Names of labels whose values are bounded, each with its allowed values.
 
     Raises:
         InvalidNameError: If the metric's name or a label's breaks the rules.
@@ -81,6 +91,8 @@ class MetricSpec:
     unit: str = ""
     buckets: tuple[float, ...] = DEFAULT_BUCKETS
     multiprocess_mode: MultiprocessMode = "all"
+    states: tuple[str, ...] = ()
+    allowed: "tuple[tuple[str, AllowedValues], ...]" = ()
 
     def __post_init__(self) -> None:
         if self.kind not in SUFFIXES:
@@ -97,9 +109,12 @@ class MetricSpec:
                 f"of {', '.join(get_args(MultiprocessMode))}"
             )
         buckets = _checked_buckets(name, self.buckets) if self.kind == "histogram" else ()
+        states = _checked_states(name, self.states) if self.kind == "stateset" else ()
         object.__setattr__(self, "name", name)
         object.__setattr__(self, "labels", self.check_labels(self.labels))
         object.__setattr__(self, "buckets", buckets)
+        object.__setattr__(self, "states", states)
+        object.__setattr__(self, "allowed", self._in_order(self.allowed))
 
     def __str__(self) -> str:
         """The shape, for people: ``histogram latency_seconds{route} with buckets 0.1, +Inf``."""
@@ -110,6 +125,10 @@ class MetricSpec:
             text += f" with buckets {', '.join(map(str, self.buckets))}"
         if self.multiprocess_mode != "all":
             text += f" merged by {self.multiprocess_mode}"
+        if self.states:
+            text += f" with states {', '.join(self.states)}"
+        for label, values in self.allowed:
+            text += f" where {label} is {values}"
         return text
 
     def same_shape(self, other: "MetricSpec") -> bool:
@@ -122,9 +141,19 @@ class MetricSpec:
         Args:
             names: The names, in order.
         """
-        return check_label_names(
-            names, f"{self.kind} {self.name!r}", reserved=RESERVED_LABELS[self.kind]
-        )
+        reserved = (self.name,) if self.kind == "stateset" else RESERVED_LABELS.get(self.kind, ())
+        return check_label_names(names, f"{self.kind} {self.name!r}", reserved=reserved)
+
+    def _in_order(
+        self, allowed: "tuple[tuple[str, AllowedValues], ...]"
+    ) -> "tuple[tuple[str, AllowedValues], ...]":
+        unknown = [label for label, _ in allowed if label not in self.labels]
+        if unknown:
+            raise LabelError(
+                f"{self.kind} {self.name!r}: allowed values for {', '.join(unknown)}, but its "
+                f"labels are {', '.join(self.labels) or 'none'}"
+            )
+        return tuple(sorted(allowed, key=lambda one: self.labels.index(one[0])))
 
 
 def check_label_names(
@@ -175,6 +204,8 @@ def _normalised(kind: Kind, name: Any, unit: Any) -> str:
         raise InvalidNameError(f"a {kind} needs a name, not {name!r}")
     if not isinstance(unit, str | None):
         raise WrongTypeError(f"{kind} {name!r}: unit= is a text such as 'seconds', not {unit!r}")
+    if unit and kind in UNITLESS:
+        raise DeclarationError(f"{kind} {name!r}: no unit= for a metric without a number")
     stem = name.removesuffix("_total") if kind == "counter" else name
     return stem if not unit or stem.endswith("_" + unit) else f"{stem}_{unit}"
 
@@ -205,7 +236,9 @@ def _corrected(name: str, bad: str) -> str:
 def _checked_buckets(metric: str, given: "Iterable[float | str]") -> tuple[float, ...]:
     try:
         bounds = [float(bound) for bound in given]
-    except (TypeError, ValueError) as error:
+    except TypeError as error:
+        raise WrongTypeError(f"histogram {metric!r}: buckets are numbers: {error}") from None
+    except ValueError as error:
         raise DeclarationError(f"histogram {metric!r}: buckets are numbers: {error}") from None
     if not all(lower < upper for lower, upper in pairwise([-math.inf, *bounds])):
         raise DeclarationError(
@@ -216,3 +249,17 @@ def _checked_buckets(metric: str, given: "Iterable[float | str]") -> tuple[float
     if len(bounds) < 2:  # noqa: PLR2004 - one finite bound and +Inf
         raise DeclarationError(f"histogram {metric!r}: at least one finite bucket is needed")
     return tuple(bounds)
+
+
+def _checked_states(metric: str, given: "Iterable[str]") -> tuple[str, ...]:
+    if isinstance(given, str) or not isinstance(given, Iterable):
+        raise WrongTypeError(f"stateset {metric!r}: states are a sequence of texts, not {given!r}")
+    states = tuple(given)
+    if not states:
+        raise DeclarationError(f"stateset {metric!r}: no states; give states=['starting', ...]")
+    for state in states:
+        if not isinstance(state, str):
+            raise WrongTypeError(f"stateset {metric!r}: states are texts, not {state!r}")
+    if len(set(states)) < len(states):
+        raise DeclarationError(f"stateset {metric!r}: each state once, not {', '.join(states)}")
+    return tuple(map(str.__str__, states))  # an Enum's own text need not be its value
