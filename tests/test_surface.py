@@ -87,7 +87,11 @@ def test_a_package_lists_all_it_has(module: ModuleType) -> None:
         for name, item in vars(module).items()
         if not name.startswith("_") and not inspect.ismodule(item)
     }
-    listed = {name for name in getattr(module, "__all__", ()) if not name.startswith("_")}
+    listed = {
+        name
+        for name in getattr(module, "__all__", ())
+        if not name.startswith("_") and not inspect.ismodule(getattr(module, name))
+    }
     assert public == listed
 
 

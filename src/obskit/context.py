@@ -1,6 +1,6 @@
 """What belongs to the work at hand: the correlation id, bound log fields, the operation.
 
-One ContextVar holds one immutable record. The record's ``fields`` are shared by everything that
+One ContextVar holds one record. The record's ``fields`` are shared by everything that
 works for the same unit (a request, a job), so that `bind` in a thread or a task of a request is
 seen by the request's own last log line; `bound` opens a unit of its own.
 """
@@ -9,7 +9,7 @@ import re
 import secrets
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from obskit._guard import guard
 
@@ -25,17 +25,34 @@ MAXIMUM_FIELDS = 128
 _VALID_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 
 
+class Record(Protocol):
+    """What `current_context` holds: a `Context`, or the operation in progress itself."""
+
+    @property
+    def fields(self) -> dict[str, Any]:
+        """Log fields of the unit of work; single dict operations are atomic: threads may share."""
+        ...
+
+    @property
+    def operation(self) -> Any:
+        """The innermost operation in progress, or None."""
+        ...
+
+    @property
+    def suppressed(self) -> bool:
+        """Whether nothing is to be recorded here."""
+        ...
+
+
 class Context(NamedTuple):
-    """The record: never changed, only replaced."""
+    """A record that is not an operation: never changed, only replaced."""
 
     fields: dict[str, Any]
-    """Log fields of the unit of work; single dict operations are atomic, so threads may share."""
-
     operation: Any
-    """The innermost operation in progress, or None."""
+    suppressed: bool = False
 
 
-current_context: ContextVar[Context | None] = ContextVar("obskit_context", default=None)
+current_context: ContextVar[Record | None] = ContextVar("obskit_context", default=None)
 
 
 def is_valid_correlation_id(text: str) -> bool:
@@ -90,11 +107,32 @@ def bound(**fields: Any) -> "Generator[None]":
         **fields: Names and values; ``correlation_id`` sets the id.
     """
     outer = current_context.get()
-    inherited, operation = ({}, None) if outer is None else outer
+    inherited = {} if outer is None else outer.fields
     if outer is not None and CORRELATION_ID not in fields:
         unit_correlation_id(inherited)  # made now, so that inside and outside share it
-    with entered(Context({**inherited, **_checked(inherited, fields)}, operation)):
+    with entered(_like(outer, {**inherited, **_checked(inherited, fields)})):
         yield
+
+
+@contextmanager
+def suppressed() -> "Generator[None]":
+    """Record no operation inside the block: not in metrics, not in logs, not as a span.
+
+    Tasks and threads that are started there, and handed the context, are included. Log lines
+    that the program itself writes are written.
+    """
+    outer = current_context.get()
+    with entered(Context({} if outer is None else outer.fields, None, suppressed=True)):
+        yield
+
+
+def _like(outer: Record | None, fields: dict[str, Any]) -> Context:
+    """Return a record with other fields."""
+    return (
+        Context(fields, None)
+        if outer is None
+        else Context(fields, outer.operation, outer.suppressed)
+    )
 
 
 @contextmanager

@@ -60,7 +60,6 @@ async def test_a_request_in_all_three_signals(observed: Observed, get: Get) -> N
             "http.route": "/items/{id}",
             "http.response.status_code": 201,
             "size": "big",
-            "obskit.outcome": "ok",
         }.items()
     )
 

@@ -169,7 +169,7 @@ async def test_a_span_of_the_host_s_that_fails_is_counted(call: Call) -> None:
 
     obskit.configure(tracing=TracerProvider(), logging="off", registry=CollectorRegistry())
     with guard.recording() as faults, trace.use_span(Failing(trace.INVALID_SPAN_CONTEXT)):
-        await call(ObservabilityMiddleware(sends(start(), body(b"x"))))
+        await call(ObservabilityMiddleware(sends(start(500), body(b"x"))))
     assert [site for site, _ in faults] == ["operation.span"]
 
 

@@ -1,121 +1,36 @@
-"""`observe` leaves every kind of callable what it is, and makes an operation of each call."""
+"""What `observe` makes of each kind of callable: its names, its nesting, its descriptors.
+
+That a decorated callable is in all else what the bare one is, `test_torture` holds.
+"""
 
 import abc
-import copy
+import enum
 import functools
 import inspect
-import pickle
+import operator
 from collections.abc import Callable
 from typing import Any
 
 import pytest
-from tests.kits.callables import INSPECTIONS, KINDS, Kind, described, identity
+from tests.kits.callable_members import KINDS
+from tests.kits.callables import Kind
 
 import obskit
-from obskit.context import current_context
+from obskit.errors import DeclarationError
 from obskit.testing import Observed
 
-every_kind = pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
-every_spelling = pytest.mark.parametrize(
-    "decorate",
-    [
-        pytest.param(obskit.observe, id="bare"),
-        pytest.param(obskit.observe(), id="called"),
-        pytest.param(obskit.observe("work", labels={"tier": "a"}, slow=60.0), id="named"),
-    ],
-)
+one_call = [kind for kind in KINDS if kind.operations == 1 and not kind.lazy]
 
 
-def double(value: int) -> int:
-    return value * 2
-
-
-def raising(error: BaseException) -> Callable[[int], Any]:
-    def body(value: int) -> Any:
-        raise error
-
-    return body
-
-
-@every_kind
-@every_spelling
-def test_the_result_is_the_same(
-    kind: Kind, decorate: Callable[[Any], Any], observed: Observed
-) -> None:
-    bare = kind.run(kind.build(identity, double), 21)
-    assert kind.run(kind.build(decorate, double), 21) == bare
-
-
-@every_kind
-@pytest.mark.parametrize("error", [ValueError("no"), KeyboardInterrupt(), SystemExit(3)], ids=repr)
-def test_the_exception_is_the_very_same_object(
-    kind: Kind, error: BaseException, observed: Observed
-) -> None:
-    """Whatever ends a call reaches the caller, also what is not an ``Exception``."""
-    with pytest.raises(type(error)) as caught:
-        kind.run(kind.build(obskit.observe("work"), raising(error)), 1)
-    assert caught.value is error
-    observed.operation("work").once().with_outcome("error").with_error(type(error).__qualname__)
-
-
-@every_kind
-def test_inspect_takes_it_for_what_it_was(kind: Kind) -> None:
-    """Frameworks decide by these how to call; a partial or an object keeps its colour."""
-    bare, decorated = kind.build(identity, double), kind.build(obskit.observe, double)
-    asked: list[Any] = INSPECTIONS if inspect.isroutine(bare) else INSPECTIONS[1:3]
-    assert [ask(decorated) for ask in asked] == [ask(bare) for ask in asked]
-
-
-@every_kind
-def test_an_awaitable_comes_of_the_same_kinds(kind: Kind) -> None:
-    decorated = kind.build(obskit.observe, double)
-    colour = inspect.iscoroutinefunction(decorated)
-    assert colour == (kind.run.__name__ == "await_")
-
-
-@every_kind
-def test_signature_annotations_and_names_stay(kind: Kind) -> None:
-    bare, decorated = kind.build(identity, double), kind.build(obskit.observe, double)
-    if not inspect.isroutine(bare):  # an object has no names of its own to keep
-        assert inspect.signature(decorated) == inspect.signature(bare)
-        return
-    assert described(decorated) == described(bare)
-
-
-@every_kind
-def test_each_call_is_one_operation(kind: Kind, observed: Observed) -> None:
-    work = kind.build(obskit.observe("work"), double)
-    for value in range(3):
-        kind.run(work, value)
-    observed.operation("work").times(3).with_outcome("ok")
-    assert observed.metrics.delta("operations_total", operation="work", outcome="ok") == 3
-    assert observed.metrics.value("operation_duration_seconds_count", operation="work") == 3
-    assert observed.metrics.value("operations_in_progress", operation="work") == 0
-    assert len(observed.spans.all("work")) == 3
-
-
-@every_kind
-def test_the_operation_is_current_inside_and_only_inside(kind: Kind, observed: Observed) -> None:
-    seen: list[str] = []
-
-    def body(value: int) -> int:
-        seen.append(obskit.current().name)
-        return value
-
-    before = current_context.get()
-    kind.run(kind.build(obskit.observe("work"), body), 1)
-    assert set(seen) == {"work"}
-    assert current_context.get() is before
-    assert obskit.current().name == ""
-
-
-@every_kind
+@pytest.mark.parametrize("kind", one_call, ids=lambda kind: kind.name)
 def test_decorated_twice_is_nested(kind: Kind, observed: Observed) -> None:
     def twice(function: Any) -> Any:
         return obskit.observe("outer")(obskit.observe("inner")(function))
 
-    kind.run(kind.build(twice, double), 1)
+    kind.run(kind.make(twice, str).call, 1)
     assert observed.spans.tree() == {"outer": {"inner": {}}}
+    for name in ("outer", "inner"):
+        assert observed.metrics.value("operation_duration_seconds_count", operation=name) == 1
 
 
 def test_recursion_nests_one_operation_per_call(observed: Observed) -> None:
@@ -134,6 +49,11 @@ def module_level(value: int = 7, *, scale: float = 1.0) -> float:
 
 
 class Shelf:
+    """Holds things, and everything that a class can have is decorated."""
+
+    def __init__(self, items: list[str] | None = None) -> None:
+        self._items = items or []
+
     @obskit.observe
     def put(self, item: str) -> str:
         return item
@@ -148,53 +68,39 @@ class Shelf:
     def count() -> int:
         return 0
 
+    @obskit.observe
+    @property
+    def items(self) -> list[str]:
+        """What is on it."""
+        return self._items
 
-@pytest.mark.parametrize("function", [module_level, Shelf.put, Shelf.empty, Shelf.count])
-@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
-def test_a_decorated_function_survives_pickle(function: Any, protocol: int) -> None:
-    again = pickle.loads(pickle.dumps(function, protocol))
-    assert again == function
+    @items.setter
+    @obskit.observe("shelf.fill")
+    def items(self, items: list[str]) -> None:
+        self._items = items
 
-
-def test_a_decorated_function_survives_copy() -> None:
-    assert copy.copy(module_level) is module_level
-    assert copy.deepcopy(module_level) is module_level
-
-
-def test_the_function_itself_is_still_there() -> None:
-    bare = inspect.unwrap(module_level)
-    assert bare is module_level.__wrapped__  # type: ignore[attr-defined] # functools.wraps sets it
-    assert bare(3) == 3.0
-    assert bare.__name__ == "module_level"
+    @obskit.observe
+    @functools.cached_property
+    def weight(self) -> int:
+        """What it weighs."""
+        return len(self._items)
 
 
-def test_classmethod_and_staticmethod_stay_what_they_are(observed: Observed) -> None:
-    assert isinstance(inspect.getattr_static(Shelf, "empty"), classmethod)
-    assert isinstance(inspect.getattr_static(Shelf, "count"), staticmethod)
-    assert isinstance(Shelf.empty(), Shelf)
-    assert Shelf().count() == 0
-
-
-def test_a_classmethod_gets_the_subclass(observed: Observed) -> None:
-    class Drawer(Shelf):
-        pass
-
-    assert type(Drawer.empty()) is Drawer
-
-
-def test_an_abstract_method_stays_abstract() -> None:
-    class Port(abc.ABC):
-        @obskit.observe
-        @abc.abstractmethod
-        def send(self) -> None:
-            """Send."""
-
-    assert inspect.isabstract(Port)
-
-
-def test_the_default_name_is_module_and_qualified_name(observed: Observed) -> None:
-    Shelf().put("book")
-    observed.operation(f"{__name__}.Shelf.put").once()
+@pytest.mark.parametrize(
+    ("use", "name"),
+    [
+        pytest.param(lambda: module_level(), "module_level", id="function"),  # noqa: PLW0108 - not kept
+        pytest.param(lambda: Shelf().put("book"), "Shelf.put", id="method"),
+        pytest.param(Shelf.empty, "Shelf.empty", id="classmethod"),
+        pytest.param(lambda: Shelf().items, "Shelf.items", id="property"),
+        pytest.param(lambda: Shelf().weight, "Shelf.weight", id="cached_property"),
+    ],
+)
+def test_the_default_name_is_module_and_qualified_name(
+    use: Callable[[], Any], name: str, observed: Observed
+) -> None:
+    use()
+    observed.operation(f"{__name__}.{name}").once().with_outcome("ok")
 
 
 def test_a_partial_is_named_like_its_function(observed: Observed) -> None:
@@ -211,10 +117,19 @@ def test_a_callable_object_is_named_like_its_class(observed: Observed) -> None:
     observed.operation(f"{__name__}.{Scale.__qualname__}").once()
 
 
-def test_a_builtin_function_can_be_observed(observed: Observed) -> None:
+def test_builtin_functions_and_objects_are_named_after_where_they_are(observed: Observed) -> None:
     assert obskit.observe(len)([1, 2]) == 2
     assert obskit.observe((3).__add__)(4) == 7
+    assert obskit.observe(operator.itemgetter(1))("ab") == "b"
     observed.operation("builtins.len").once()
+    observed.operation("operator.itemgetter").once()
+
+
+def test_the_function_itself_is_still_there() -> None:
+    bare = inspect.unwrap(module_level)
+    assert bare is module_level.__wrapped__  # type: ignore[attr-defined] # functools.wraps sets it
+    assert bare(3) == 3.0
+    assert bare.__name__ == "module_level"
 
 
 def test_attributes_of_a_function_stay(observed: Observed) -> None:
@@ -222,3 +137,106 @@ def test_attributes_of_a_function_stay(observed: Observed) -> None:
 
     bare.marker = "x"  # type: ignore[attr-defined] # what frameworks put on functions
     assert obskit.observe(bare).marker == "x"  # type: ignore[attr-defined] # the same
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("empty", classmethod),
+        ("count", staticmethod),
+        ("items", property),
+        ("weight", functools.cached_property),
+    ],
+)
+def test_a_descriptor_stays_what_it_is(name: str, kind: type) -> None:
+    assert type(inspect.getattr_static(Shelf, name)) is kind
+
+
+def test_a_property_keeps_its_documentation() -> None:
+    assert [inspect.getdoc(vars(Shelf)[name]) for name in ("items", "weight")] == [
+        "What is on it.",
+        "What it weighs.",
+    ]
+
+
+def test_a_property_is_an_operation_each_time_it_is_read_or_set(observed: Observed) -> None:
+    shelf = Shelf(["book"])
+    assert (shelf.items, shelf.items) == (["book"], ["book"])
+    shelf.items = []
+    assert shelf.items == []
+    observed.operation(f"{__name__}.Shelf.items").times(3)
+    observed.operation("shelf.fill").once()
+
+
+def test_a_cached_property_is_an_operation_once(observed: Observed) -> None:
+    shelf = Shelf(["book"])
+    assert (shelf.weight, shelf.weight) == (1, 1)
+    assert vars(shelf)["weight"] == 1
+    observed.operation(f"{__name__}.Shelf.weight").once()
+
+
+def test_a_property_that_is_absent_stays_absent() -> None:
+    class Sealed:
+        @obskit.observe
+        @property
+        def label(self) -> str:
+            raise AttributeError("no label")
+
+        def __getattr__(self, name: str) -> str:
+            return f"made up: {name}"
+
+    assert vars(Sealed)["label"].fset is None
+    assert Sealed().label == "made up: label"
+    with pytest.raises(AttributeError):
+        Sealed().label = "x"  # type: ignore[misc] # the mistake under test
+
+
+def test_a_classmethod_gets_the_subclass(observed: Observed) -> None:
+    class Drawer(Shelf):
+        pass
+
+    assert type(Drawer.empty()) is Drawer
+
+
+def test_abstract_members_stay_abstract() -> None:
+    class Port(abc.ABC):
+        @obskit.observe
+        @abc.abstractmethod
+        def send(self) -> None:
+            """Send."""
+
+        @obskit.observe
+        @property
+        @abc.abstractmethod
+        def address(self) -> str:
+            """Where to."""
+
+    assert Port.__abstractmethods__ == {"send", "address"}
+
+
+def test_a_method_of_an_enum_is_no_member() -> None:
+    class Colour(enum.Enum):
+        RED = 1
+
+        @obskit.observe
+        def shout(self) -> str:
+            return self.name
+
+        @obskit.observe
+        @property
+        def lower(self) -> str:
+            return self.name.lower()
+
+    assert [*Colour] == [Colour.RED]
+    assert (Colour.RED.shout(), Colour.RED.lower) == ("RED", "red")
+
+
+def test_a_class_is_refused_with_a_hint() -> None:
+    with pytest.raises(DeclarationError, match="observe_methods"):
+        obskit.observe(Shelf)
+
+
+@pytest.mark.parametrize("thing", [1, [], object(), {"name": "work"}], ids=repr)
+def test_what_cannot_be_called_is_refused(thing: Any) -> None:
+    with pytest.raises(DeclarationError, match="cannot be called"):
+        obskit.observe(thing)

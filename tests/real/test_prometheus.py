@@ -185,7 +185,9 @@ def test_operations_are_those_behind_the_requests(prometheus: Prometheus) -> Non
         ("operation", "outcome", "error_type", "provider"),
         {
             ("price_order", "ok", "", ""): 9,
+            ("price_order", "error", "", ""): 0,  # known before it happens
             ("charge_card", "ok", "", "stripe"): 7,
+            ("charge_card", "error", "", "stripe"): 0,
             ("charge_card", "error", "CardDeclinedError", "stripe"): 2,
         },
     )

@@ -3,32 +3,12 @@
 import os
 import re
 import socket
-import subprocess
-import sys
-import textwrap
 import time
 from collections.abc import Generator
 
 import pytest
 
-
-def run(
-    program: str, timeout: float = 60, **environment: str
-) -> "subprocess.CompletedProcess[str]":
-    """Run a program in a process of its own, without obskit's settings but these."""
-    kept = {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith(("OBSKIT_", "OTEL_"))
-    }
-    return subprocess.run(
-        [sys.executable, "-W", "error", "-c", textwrap.dedent(program)],
-        capture_output=True,
-        text=True,
-        timeout=timeout,
-        env={**kept, **environment},
-        check=False,
-    )
+from tests.kits.programs import run
 
 
 @pytest.fixture

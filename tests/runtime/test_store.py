@@ -154,6 +154,7 @@ def test_metrics_configured_again_go_on_counting(registry: CollectorRegistry) ->
     assert generate_latest(registry) == b""
 
 
+@pytest.mark.usefixtures("alone")
 def test_the_metrics_of_few_former_configurations_are_kept(registry: CollectorRegistry) -> None:
     obskit.configure(registry=registry, logging="off")
     with obskit.observe("work"):

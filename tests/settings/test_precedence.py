@@ -40,6 +40,7 @@ ROWS = [
     Row("log_format", "json", ("console", "console"), "json", "auto"),
     Row("tracing", "off", ("console", "console"), "otlp", "auto"),
     Row("max_series", 10, ("20", 20), 30, 2000),
+    Row("workers_dir", "/run/a", ("/run/b", "/run/b"), "/run/c", None),
     Row(
         "correlation_headers",
         ("X-A",),

@@ -2,6 +2,7 @@
 
 import string
 from dataclasses import FrozenInstanceError, fields
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -68,6 +69,8 @@ def refusal(environ: dict[str, str], **keywords: Any) -> str | None:
         ("correlation_headers", ["a!#$%&'*+-.^_`|~9"], ("a!#$%&'*+-.^_`|~9",)),
         ("metrics_token", "aZ9-._~+/==", "aZ9-._~+/=="),
         ("metrics_token", None, None),
+        ("workers_dir", Path("/run/shop"), "/run/shop"),
+        ("workers_dir", None, None),
         ("shutdown_timeout", 0, 0.0),
     ],
 )
@@ -144,6 +147,10 @@ def test_objects_are_kept_as_they_are() -> None:
         ("shutdown_timeout", False),
         ("shutdown_timeout", "5"),
         ("shutdown_timeout", None),
+        ("workers_dir", ""),
+        ("workers_dir", "a\0b"),
+        ("workers_dir", b"/run"),
+        ("workers_dir", 7),
     ],
 )
 def test_refused(name: str, value: object) -> None:

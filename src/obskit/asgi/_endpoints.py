@@ -13,7 +13,6 @@ from obskit.asgi._types import path_of
 from obskit.errors import DeclarationError
 from obskit.health import HealthRegistry
 from obskit.health import _shapes as shapes
-from obskit.metrics import render
 from obskit.propagation import lower_headers
 from obskit.runtime import active_runtime
 from obskit.settings import is_bearer_token
@@ -54,7 +53,7 @@ def metrics_app(
         if not _is_allowed(headers, token or runtime.settings.metrics_token):
             return 401, [*_TEXT, (b"www-authenticate", b"Bearer")], b"bearer token required\n"
         names = parse_qs(scope.get("query_string", b"").decode("latin-1")).get("name[]", [])
-        body, content_type = render(registry or runtime.registry, headers.get("accept", ""), names)
+        body, content_type = runtime.render(headers.get("accept", ""), names, registry)
         answer = [(b"content-type", content_type.encode()), (b"vary", b"accept, accept-encoding")]
         if _takes_gzip(headers.get("accept-encoding", "")):
             body = gzip.compress(body, compresslevel=1)

@@ -7,7 +7,7 @@ from opentelemetry.context import Context as TraceContext
 from opentelemetry.trace import SpanKind, set_span_in_context
 
 from obskit._guard import guard
-from obskit.context import CORRELATION_ID, Context, unit_correlation_id
+from obskit.context import CORRELATION_ID, unit_correlation_id
 from obskit.errors import DeclarationError
 from obskit.logs import LEVELS
 from obskit.metrics import DEFAULT_BUCKETS, MetricSpec
@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 
     from opentelemetry.trace import Span, Tracer
 
+    from obskit.context import Record
     from obskit.runtime import Runtime
+    from obskit.tracing import Tracing
 
 METHODS = frozenset(
     {"CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "QUERY", "TRACE"}
@@ -152,7 +154,6 @@ class HttpRequest(Operation):
     """
 
     __slots__ = (
-        "_correlation_id",
         "_find_route",
         "_headers",
         "_host_span",
@@ -176,9 +177,10 @@ class HttpRequest(Operation):
         find_route: "Callable[[], str]",
     ) -> None:
         self.method: str = method if method in METHODS else OTHER_METHOD
-        super().__init__(instrument, self.method, {}, {})
+        self._instrument = instrument
+        self.name = self.method
+        self.fields = {CORRELATION_ID: correlation_id}
         self.path: str = path
-        self._correlation_id = correlation_id
         self.client: str = ""
         self.status: int | None = None
         self.request_bytes: int = 0
@@ -191,8 +193,7 @@ class HttpRequest(Operation):
     @property
     def correlation_id(self) -> str:
         """The id that log lines carry: the one it came with, or what the application has bound."""
-        context = self._context
-        return self._correlation_id if context is None else unit_correlation_id(context.fields)
+        return unit_correlation_id(self.fields)
 
     @property
     def route(self) -> str:
@@ -230,16 +231,15 @@ class HttpRequest(Operation):
         if self._outcome is None and self.status >= SERVER_ERROR:
             self._outcome = "error"
         route = self.route
-        self.name: str = f"{self.method} {route}"
-        self.labels: Mapping[str, str] = {
+        self.name = f"{self.method} {route}"
+        self.labels = {
             "method": self.method,
             "route": route,
             "status": str(self.status),
         }
 
-    def _adopt_context(self) -> None:
-        """Begin with a context of its own: servers reuse theirs between requests."""
-        self._context = Context({CORRELATION_ID: self._correlation_id}, self)
+    def _join(self, outer: "Record | None") -> None:
+        """Begin a unit of work: servers reuse their contexts between requests."""
         if self._instrument.runtime.tracing is None and not self._headers.keys().isdisjoint(REMOTE):
             self._pass_on()
 
@@ -257,7 +257,7 @@ class HttpRequest(Operation):
             if self._host_span is not None:
                 return
             self._trace = parent = read_trace_headers(self._headers, TraceContext())
-            self.span: Span | None = tracer.start_span(
+            self.span = tracer.start_span(
                 self.method,
                 context=parent,
                 kind=SpanKind.SERVER,
@@ -271,11 +271,16 @@ class HttpRequest(Operation):
         """End the span; one of the framework's own only gets the outcome, while it is open."""
         if self._host_span is not None and self._host_span.is_recording():
             try:
-                self._host_span.set_attribute("obskit.outcome", self.outcome)
+                if self.outcome != "ok":
+                    self._host_span.set_attribute("obskit.outcome", self.outcome)
                 self._host_span.set_attributes(span_attributes(self.attributes))
             except Exception as error:
                 guard.report("operation.span", error)
         super()._end_span()
+
+    def _describe(self, span: "Span") -> None:
+        span.update_name(self.name)
+        super()._describe(span)
 
     def _span_values(self) -> dict[str, Any]:
         """Return the span's attributes by the names of OpenTelemetry's semantic conventions."""
@@ -295,6 +300,7 @@ class HttpInstrument:
         access_log: Whether to write one line for each request.
     """
 
+    name = "http request"
     logger = "obskit.access"
     log_events = False
     span_kind = SpanKind.SERVER
@@ -308,6 +314,16 @@ class HttpInstrument:
         self._requests, *self._histograms = [runtime.store.family(spec) for spec in families]
         self._in_progress = names.in_progress
         self._running = InProgress.of(runtime.store, in_progress)
+
+    @property
+    def tracing(self) -> "Tracing | None":
+        """Where spans go, if anywhere."""
+        return self.runtime.tracing
+
+    def labels_of(self, operation: Operation) -> "Mapping[str, str]":
+        """Return the labels as far as they are known before the end."""
+        assert isinstance(operation, HttpRequest)  # noqa: S101 - nothing else is begun with this
+        return {"method": operation.method, "route": operation.route}
 
     def in_progress(self, operation: Operation) -> tuple[str, tuple[str, ...]]:
         """Return the gauge and the label values that a request in flight counts in."""

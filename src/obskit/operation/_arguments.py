@@ -2,15 +2,22 @@
 
 import functools
 import inspect
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from obskit._guard import guard
 from obskit.errors import DeclarationError
+from obskit.metrics import AllowedValues
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
+    from enum import Enum
+
+    Arguments = tuple[Any, ...]
+    Keywords = Mapping[str, Any]
+    Reader = Callable[[Arguments, Keywords], Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,25 +27,35 @@ class Argument:
     path: str
     """A parameter's name, then attributes or keys, joined by dots."""
 
+    allowed: AllowedValues | None = None
+    """The values that it may have as a label; None for any."""
 
-def arg(path: str) -> Any:
+
+def arg(
+    path: str, *, one_of: "type[Enum] | Iterable[object] | None" = None, other: str = "other"
+) -> Any:
     """Take a label or attribute from the call's arguments.
 
     Each part after the first is looked up as a mapping key, then as an attribute.
 
     Args:
         path: ``"order.id"`` means the parameter ``order`` and its ``id``.
+        one_of: The values that a label may have: an Enum class, or texts, Enum members, numbers.
+        other: What any other value becomes.
 
     Raises:
-        DeclarationError: If the path is empty or has an empty part.
+        DeclarationError: If the path is empty or has an empty part, or the values are no bounded
+            set of label values.
     """
     if not all(part.isidentifier() for part in str(path).split(".")):
         raise DeclarationError(f"arg({path!r}): give a parameter's name, or 'parameter.attribute'")
-    return Argument(str(path))
+    return Argument(str(path), None if one_of is None else AllowedValues(one_of, other))
 
 
-class ArgumentReader:
-    """Reads one `Argument` from the arguments of calls of one function.
+def reader(function: "Callable[..., Any]", argument: Argument) -> "Reader":
+    """Return a function that reads one `Argument` from the arguments of a call.
+
+    A value that is missing, or cannot be read, is None and counted as our fault.
 
     Args:
         function: The function whose calls are read.
@@ -47,49 +64,55 @@ class ArgumentReader:
     Raises:
         DeclarationError: If the function has no such parameter.
     """
+    name, *steps = argument.path.split(".")
+    parameters = _parameters(function, argument)
+    if name not in parameters:
+        known = ", ".join(parameters) or "none"
+        raise DeclarationError(
+            f"arg({argument.path!r}): {described(function).__qualname__}() has no parameter"
+            f" {name!r}; it has: {known}"
+        )
+    read = _whole_reader(parameters, parameters[name])
+    if not steps:
+        return read
 
-    def __init__(self, function: "Callable[..., Any]", argument: Argument) -> None:
-        self._name, *self._steps = argument.path.split(".")
-        self._parameters = _parameters(function, argument)
-        if self._name not in self._parameters:
-            known = ", ".join(self._parameters) or "none"
-            raise DeclarationError(
-                f"arg({argument.path!r}): {described(function).__qualname__}() has no parameter"
-                f" {self._name!r}; it has: {known}"
-            )
-        parameter = self._parameters[self._name]
-        self._default = parameter.default
-        self._kind = parameter.kind
-        self._position = _position(self._parameters, parameter)
-
-    def read(self, arguments: tuple[Any, ...], keywords: Mapping[str, Any]) -> Any:
-        """Return the value in one call; a missing one is None and counted as our fault.
-
-        Args:
-            arguments: Positional arguments of the call.
-            keywords: Keyword arguments of the call.
-        """
+    def read_steps(arguments: "Arguments", keywords: "Keywords") -> Any:
         try:
-            value = self._argument(arguments, keywords)
-            for step in self._steps:
+            value = read(arguments, keywords)
+            for step in steps:
                 value = _step_into(value, step)
         except Exception as error:
             guard.report("operation.arg", error)
             return None
         return value
 
-    def _argument(self, arguments: tuple[Any, ...], keywords: Mapping[str, Any]) -> Any:
-        if self._kind is inspect.Parameter.VAR_POSITIONAL:
-            return arguments[self._position :]
-        if self._kind is inspect.Parameter.VAR_KEYWORD:
-            return {name: keywords[name] for name in keywords if name not in self._parameters}
-        if self._name in keywords:
-            return keywords[self._name]
-        if 0 <= self._position < len(arguments):
-            return arguments[self._position]
-        if self._default is inspect.Parameter.empty:
-            raise TypeError(f"no argument {self._name!r}")
-        return self._default
+    return read_steps
+
+
+def _whole_reader(
+    parameters: Mapping[str, inspect.Parameter], parameter: inspect.Parameter
+) -> "Reader":
+    """Return a function that gives what a call has for a parameter."""
+    name, default = parameter.name, parameter.default
+    position = list(parameters).index(name)
+    if parameter.kind is inspect.Parameter.VAR_POSITIONAL:
+        return lambda arguments, _: arguments[position:]
+    if parameter.kind is inspect.Parameter.VAR_KEYWORD:
+        return lambda _, keywords: {key: keywords[key] for key in keywords if key not in parameters}
+    if parameter.kind is inspect.Parameter.KEYWORD_ONLY:
+        position = sys.maxsize
+
+    def read(arguments: "Arguments", keywords: "Keywords") -> Any:
+        if len(arguments) > position:
+            return arguments[position]
+        if name in keywords:
+            return keywords[name]
+        if default is not inspect.Parameter.empty:
+            return default
+        guard.report("operation.arg", TypeError(f"no argument {name!r}"))
+        return None
+
+    return read
 
 
 def described(function: "Callable[..., Any]") -> Any:
@@ -115,13 +138,6 @@ def _parameters(
         ) from None
 
 
-def _position(parameters: Mapping[str, inspect.Parameter], wanted: inspect.Parameter) -> int:
-    """Return a parameter's place among the positional ones, or -1."""
-    if wanted.kind in (inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.VAR_KEYWORD):
-        return -1
-    return list(parameters).index(wanted.name)
-
-
 def _step_into(value: Any, step: str) -> Any:
     if isinstance(value, Mapping) and step in value:
         return value[step]
@@ -129,7 +145,7 @@ def _step_into(value: Any, step: str) -> Any:
 
 
 class CallValues:
-    """Makes the labels or attributes of a call from what was declared.
+    """Makes the attributes of a call from what was declared.
 
     Args:
         declared: Names, and values or `Argument` places.
@@ -144,12 +160,12 @@ class CallValues:
             name: value for name, value in declared.items() if not isinstance(value, Argument)
         }
         self._readers = {
-            name: ArgumentReader(function, value)
+            name: reader(function, value)
             for name, value in declared.items()
             if isinstance(value, Argument)
         }
 
-    def of(self, arguments: tuple[Any, ...], keywords: Mapping[str, Any]) -> dict[str, Any]:
+    def of(self, arguments: "Arguments", keywords: "Keywords") -> dict[str, Any]:
         """Return names and values for one call, in a new dict.
 
         Args:
@@ -157,8 +173,8 @@ class CallValues:
             keywords: Keyword arguments of the call.
         """
         values = dict(self._fixed)
-        for name, reader in self._readers.items():
-            values[name] = reader.read(arguments, keywords)
+        for name, read in self._readers.items():
+            values[name] = read(arguments, keywords)
         return values
 
 

@@ -1,12 +1,16 @@
-"""The gauges of what is running now, read from the set of operations in flight."""
+"""What is running now: as gauges, and as a list; both are read from the operations in flight."""
 
 from collections import Counter
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
 
 from prometheus_client.metrics_core import GaugeMetricFamily
 
+from obskit.context import unit_correlation_id
+from obskit.runtime import active_runtime
+
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from prometheus_client.metrics_core import Metric
 
@@ -21,6 +25,8 @@ class InProgress:
         store: Knows what is in flight.
         spec: The gauge.
     """
+
+    multiprocess_mode: ClassVar[str] = "livesum"
 
     def __init__(self, store: "MetricStore", spec: "MetricSpec") -> None:
         self._store = store
@@ -48,7 +54,7 @@ class InProgress:
     def collect(self) -> "Iterable[Metric]":
         """Return the gauge with the values of this moment."""
         running = Counter(dict.fromkeys(list(self._known), 0))
-        for operation in list(self._store.in_flight.values()):
+        for operation in self._store.in_flight.copy():
             name, values = operation.in_progress()
             if name == self._spec.name:
                 running[self._own(values)] += 1
@@ -65,3 +71,39 @@ class InProgress:
         return GaugeMetricFamily(
             self._store.prefixed(self._spec.name), self._spec.help, labels=self._spec.labels
         )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InFlight:
+    """An operation that is running now."""
+
+    name: str
+    """The operation's name; a request's is its method until the route is known."""
+
+    labels: "Mapping[str, str]"
+    """Label names and values."""
+
+    age: float
+    """Seconds since it began."""
+
+    correlation_id: str
+    """The id that its log lines carry."""
+
+
+def in_flight() -> list[InFlight]:
+    """Return what is running now in this process, the oldest first.
+
+    Safe at any time and from any thread, such as a debug endpoint or a watchdog.
+    """
+    runtime = active_runtime()
+    now = runtime.clock.monotonic()
+    running = [
+        InFlight(
+            name=operation.name,
+            labels=dict(operation.labels),
+            age=max(now - operation.started, 0.0),
+            correlation_id=unit_correlation_id(operation.fields),
+        )
+        for operation in runtime.store.in_flight.copy()
+    ]
+    return sorted(running, key=lambda operation: -operation.age)

@@ -3,15 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Any
 
 from obskit.errors import DeclarationError, LabelError
 from obskit.metrics import DEFAULT_BUCKETS, MetricSpec
-
-Outcome = Literal["ok", "error", "cancelled", "closed"]
-"""How an operation ended; ``closed`` is a generator that its consumer dropped early."""
-
-OUTCOMES: tuple[Outcome, ...] = ("ok", "error", "cancelled", "closed")
+from obskit.operation._outcome import OUTCOMES, Outcome
 
 _IDENTITY: Mapping[Outcome, str] = MappingProxyType({outcome: outcome for outcome in OUTCOMES})
 

@@ -10,17 +10,18 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from obskit.errors import DeclarationError, LabelError
 from obskit.operation._arguments import described, refuse_arguments
+from obskit.operation._current import current
 from obskit.operation._names import DEFAULT_NAMES, MetricNames
-from obskit.operation._operation import current
 from obskit.operation._spec import OperationSpec
-from obskit.operation._wrap import CallStarter, Starter, wrap
+from obskit.operation._starter import BlockStarter, CallStarter
+from obskit.operation._wrap import wrap
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
 
-    from obskit.operation._names import Outcome
     from obskit.operation._operation import Operation
+    from obskit.operation._outcome import Outcome
 
 _PARAMETERS = ("labels", "attributes", "outcome", "slow", "log_events", "names")
 
@@ -52,6 +53,7 @@ class Observation:
         self._labels = labels
         self._attributes = attributes
         self._named = named
+        self._blocks: BlockStarter | None = None
         self._open: list[Operation] = []
 
     def __call__(self, function: F) -> F:
@@ -69,9 +71,11 @@ class Observation:
     def __enter__(self) -> "Operation":
         if not self._named:
             raise DeclarationError("observe() as a context manager needs a name: observe('name')")
-        for values in (self._labels, self._attributes):
-            refuse_arguments(values)
-        operation = _block_starter(self._spec).begin(self._labels, dict(self._attributes))
+        if self._blocks is None:
+            refuse_arguments(self._labels)
+            refuse_arguments(self._attributes)
+            self._blocks = _block_starter(self._spec)
+        operation = self._blocks.start(self._labels, dict(self._attributes))
         self._open.append(operation)
         operation.enter()
         return operation
@@ -85,7 +89,8 @@ class Observation:
         operation = self._innermost()
         self._open.remove(operation)
         try:
-            _block_starter(self._spec).finish(operation, error=error)
+            if self._blocks is not None:
+                self._blocks.finish(operation, error=error)
         finally:
             operation.leave()
 
@@ -102,6 +107,8 @@ class Observation:
 
     def _innermost(self) -> "Operation":
         """Return the operation of the block that ends; blocks of several tasks may overlap."""
+        if len(self._open) == 1:
+            return self._open[0]
         here = current()
         return next((operation for operation in self._open if operation is here), self._open[-1])
 
@@ -117,9 +124,9 @@ class Observation:
 
 
 @lru_cache(maxsize=1_000)
-def _block_starter(spec: OperationSpec) -> Starter:
+def _block_starter(spec: OperationSpec) -> BlockStarter:
     """Return the starter of a context manager's declaration: the same one every time."""
-    return Starter(spec)
+    return BlockStarter(spec)
 
 
 @lru_cache(maxsize=1_000, typed=True)
@@ -188,7 +195,9 @@ def observe(
         _check_spelling(tuple(label_values))
     own_labels = {**_mapping("labels", labels), **label_values}
     for name, value in own_labels.items():
-        if isinstance(value, Mapping | Sequence | AbstractSet) and not isinstance(value, str):
+        if isinstance(value, str):
+            continue
+        if isinstance(value, Mapping | Sequence | AbstractSet):
             raise LabelError(f"observe: label {name}={value!r}: give one value, not several")
     own_attributes = _mapping("attributes", attributes)
     named = isinstance(target, str)

@@ -1,24 +1,25 @@
 """One unit of work in progress."""
 
-import asyncio
-import sys
-from typing import TYPE_CHECKING, Any, Protocol, cast
+import os
+import threading
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from opentelemetry.trace import SpanKind, Status, StatusCode, set_span_in_context
 
 from obskit._guard import guard
-from obskit.context import Context, current_context
-from obskit.logs import text_of
-from obskit.operation._names import OUTCOMES, Outcome
-from obskit.tracing import swap_trace_context
+from obskit.context import current_context
+from obskit.operation._fields import span_attributes, with_fixed
+from obskit.operation._outcome import OUTCOMES, Outcome, outcome_of
+from obskit.tracing import end_span, swap_trace_context
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from contextvars import Token
 
     from opentelemetry import context as opentelemetry_context
     from opentelemetry.trace import Span, Tracer
 
+    from obskit.context import Record
     from obskit.runtime import Runtime
     from obskit.tracing import Tracing
 
@@ -32,6 +33,16 @@ class Instrument(Protocol):
     @property
     def runtime(self) -> "Runtime":
         """The configuration it works for."""
+        ...
+
+    @property
+    def name(self) -> str:
+        """The name of the operations."""
+        ...
+
+    @property
+    def tracing(self) -> "Tracing | None":
+        """Where spans go, if the operation has any."""
         ...
 
     @property
@@ -49,6 +60,10 @@ class Instrument(Protocol):
         """The kind of its span."""
         ...
 
+    def labels_of(self, operation: "Operation") -> "Mapping[str, str]":
+        """Return the label names and values of an operation."""
+        ...
+
     def in_progress(self, operation: "Operation") -> tuple[str, tuple[str, ...]]:
         """Return the gauge and the label values that an operation in flight counts in."""
         ...
@@ -64,61 +79,92 @@ class Operation:
     Beginning and ending are apart from being current: a generator's operation lasts from the
     first step to the last, but is current only inside its steps.
 
-    Args:
-        instrument: Where it is counted.
+    While it is current, it is the record in `obskit.context.current_context`. The hot path fills
+    in no more than every operation needs; the rest appears when it is first asked for.
+
+    Attributes:
         name: Fixed and low in cardinality.
         labels: Declared names and bounded values: metrics, span and log.
         attributes: Names and values of any kind: span and log, never metrics.
+        events: Points in time inside it: names and attributes.
+        started: When it began, in seconds of the monotonic clock.
+        duration: How long it took, in seconds, once it has ended.
+        error: What ended it, while its end is being recorded.
+        error_type: The class of that error; empty without one.
+        span: Its span, while it has one.
+        fields: Log fields of the unit of work that it belongs to.
     """
 
     __slots__ = (
-        "_context",
         "_ended",
+        "_inside",
         "_instrument",
         "_outcome",
+        "_outer",
         "_outer_trace",
         "_reported",
         "_token",
         "_trace",
         "_tracing",
+        "_values",
         "attributes",
         "duration",
         "error",
         "error_type",
         "events",
+        "fields",
         "labels",
         "name",
-        "parent",
         "span",
         "started",
     )
 
-    def __init__(
-        self,
-        instrument: Instrument,
-        name: str,
-        labels: "Mapping[str, str]",
-        attributes: dict[str, Any],
-    ) -> None:
-        self.name: str = name
-        self.labels: Mapping[str, str] = labels
-        self.attributes: dict[str, Any] = attributes
-        self.events: list[tuple[str, dict[str, Any]]] = []
-        self.error: BaseException | None = None
-        self.error_type: str = ""
-        self.duration: float = 0.0
-        self.started: float = 0.0
-        self.parent: Operation | None = None
-        self.span: Span | None = None
-        self._instrument = instrument
-        self._ended = False
-        self._tracing: Tracing | None = None
-        self._outcome: Outcome | None = None
-        self._context: Context | None = None
-        self._token: Token[Context | None] | None = None
-        self._trace: opentelemetry_context.Context | None = None
-        self._outer_trace: opentelemetry_context.Context | None = None
-        self._reported: BaseException | None = None
+    name: str
+    labels: "Mapping[str, str]"
+    attributes: dict[str, Any]
+    events: list[tuple[str, dict[str, Any]]]
+    started: float
+    duration: float
+    error: BaseException | None
+    error_type: str
+    span: "Span | None"
+    fields: dict[str, Any]
+    suppressed: ClassVar[bool] = False
+
+    _instrument: Instrument
+    _values: tuple[str, ...] | None
+    _outer: "Record | None"
+    _inside: "Record | None"
+    _token: "Token[Record | None] | None"
+    _ended: bool
+    _outcome: Outcome | None
+    _tracing: "Tracing | None"
+    _trace: "opentelemetry_context.Context | None"
+    _outer_trace: "opentelemetry_context.Context | None"
+    _reported: BaseException | None
+
+    def __getattr__(self, name: str) -> Any:
+        """Fill in a part that nothing has needed so far."""
+        make = _FILLED_IN_LATER.get(name)
+        if make is None:
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        with _filling:
+            try:
+                return object.__getattribute__(self, name)  # another thread has been here
+            except AttributeError:
+                value = make(self)
+                setattr(self, name, value)
+                return value
+
+    @property
+    def operation(self) -> "Operation":
+        """Itself: the innermost operation of the record that it is."""
+        return self
+
+    @property
+    def parent(self) -> "Operation | None":
+        """The operation around it, while it is in progress."""
+        return None if self._outer is None else self._outer.operation
 
     # What a decorated function may do with it
 
@@ -137,6 +183,7 @@ class Operation:
         for name in excess:
             del attributes[name]
         self.attributes.update(attributes)
+        self._instrument.runtime.store.tell(self)
 
     def event(self, name: str, /, **attributes: Any) -> None:
         """Mark a point in time inside the operation: an event of its span.
@@ -167,6 +214,7 @@ class Operation:
     def outcome(self, outcome: Outcome) -> None:
         if outcome in OUTCOMES:
             self._outcome = outcome
+            self._instrument.runtime.store.tell(self)
         else:
             guard.report("operation.outcome", ValueError(f"outcome {outcome!r}"))
 
@@ -183,17 +231,26 @@ class Operation:
     def begin(self) -> None:
         """Start the span and the clock; `enter` counts it as in flight."""
         runtime = self._instrument.runtime
-        self._adopt_context()
-        self._tracing = runtime.tracing
+        self.fill_in()
+        self.span = self._outcome = self._reported = self._trace = self._outer_trace = None
+        self._join(current_context.get())
+        self._tracing = self._instrument.tracing
         if self._tracing is not None:
             self._begin_span(self._tracing.tracer)
         self.started = runtime.clock.monotonic()
 
+    def fill_in(self) -> None:
+        """Fill in, at once, what the end needs; the hot path has left it out."""
+        self.error = self._inside = self._token = None
+        self.error_type = ""
+        self.duration = 0.0
+        self._ended = False
+
     def enter(self) -> None:
         """Become the current operation of this thread or task, and be in flight until the end."""
         if not self._ended:
-            self._instrument.runtime.store.in_flight[id(self)] = self
-        self._token = current_context.set(self._context)
+            self._instrument.runtime.store.in_flight.add(self)
+        self._token = current_context.set(self._inside or self)
         if self._trace is not None:
             self._outer_trace = swap_trace_context(self._trace)
 
@@ -215,7 +272,9 @@ class Operation:
             current_context.reset(token)
         except ValueError:
             return
-        self._context = inside
+        self._inside = None if inside is self else inside
+        if self._ended:
+            self._outer = None  # tasks that it leaves behind keep it, but not what was around it
         if self._outer_trace is not None:
             self._trace = swap_trace_context(self._outer_trace)
 
@@ -243,14 +302,15 @@ class Operation:
         except Exception as fault:
             guard.report("operation.end", fault)
         finally:
-            self._instrument.runtime.store.in_flight.pop(id(self), None)
+            self._instrument.runtime.store.forget(self)
             self._end_span()
             self.error = self._reported = None  # a traceback holds frames, and they hold this
 
     def stop(self) -> None:
         """Stop the clock; it is no longer in flight."""
         runtime = self._instrument.runtime
-        if runtime.store.in_flight.pop(id(self), None) is not None:
+        if self in runtime.store.in_flight:
+            runtime.store.in_flight.discard(self)
             self.duration = runtime.clock.monotonic() - self.started
 
     def is_reported(self, error: BaseException) -> bool:
@@ -262,21 +322,16 @@ class Operation:
     def _is_entered(self) -> bool:
         """Tell whether this is a context in which it, or something inside it, is current."""
         here = current_context.get()
-        if here is self._context:
-            return True
         inner: Operation | None = None if here is None else here.operation
         while inner is not None and inner is not self:
             inner = inner.parent
         return inner is self
 
-    def _adopt_context(self) -> None:
+    def _join(self, outer: "Record | None") -> None:
         """Join the unit of work at hand, or begin one."""
-        outer = current_context.get()
-        if outer is None:
-            self._context = Context({}, self)
-        else:
-            self._context = Context(outer.fields, self)
-            self.parent = outer.operation
+        self._outer = outer
+        if outer is not None:
+            self.fields = outer.fields
 
     def _begin_span(self, tracer: "Tracer") -> None:
         try:
@@ -295,8 +350,7 @@ class Operation:
         except Exception as error:
             guard.report("operation.span", error)
         try:
-            started = getattr(span, "start_time", None)  # the SDK's spans tell, in nanoseconds
-            span.end(None if started is None else started + int(self.duration * 1e9))
+            end_span(span, self.duration)
         except Exception as error:
             guard.report("operation.span", error)
 
@@ -304,9 +358,10 @@ class Operation:
         return {**self.labels, **self.attributes}
 
     def _describe(self, span: "Span") -> None:
-        span.update_name(self.name)
-        span.set_attributes(span_attributes(self._span_values()))
-        span.set_attribute("obskit.outcome", self.outcome)
+        attributes = span_attributes(self._span_values())
+        if self.outcome != "ok":
+            attributes["obskit.outcome"] = self.outcome
+        span.set_attributes(attributes)
         if self.outcome != "error":
             return
         span.set_status(Status(StatusCode.ERROR, self.error_type or None))
@@ -315,86 +370,31 @@ class Operation:
             span.record_exception(self.error)  # last: it asks the error for its text
 
 
-class NoOperation(Operation):
-    """Stands in where no operation is in progress: whatever is done to it is forgotten."""
-
-    __slots__ = ()
-
-    def set(self, /, **attributes: Any) -> None:
-        """Do nothing."""
-
-    def event(self, name: str, /, **attributes: Any) -> None:
-        """Do nothing."""
-
-    def enter(self) -> None:
-        """Do nothing."""
-
-    def leave(self) -> None:
-        """Do nothing."""
-
-    def suspend(self) -> None:
-        """Do nothing."""
-
-    def end(self, error: BaseException | None = None) -> None:
-        """Do nothing."""
-
-    @property
-    def outcome(self) -> Outcome:
-        """Always ``ok``."""
-        return "ok"
-
-    @outcome.setter
-    def outcome(self, outcome: Outcome) -> None:
-        """Do nothing."""
+_EMPTY = (
+    *("error", "span", "_values", "_outer", "_inside", "_token", "_outcome"),
+    *("_tracing", "_trace", "_outer_trace", "_reported"),
+)
+_FILLED_IN_LATER: "dict[str, Callable[[Operation], Any]]" = {
+    "name": lambda operation: operation._instrument.name,
+    "labels": lambda operation: operation._instrument.labels_of(operation),
+    "attributes": lambda _: {},
+    "events": lambda _: [],
+    "error_type": lambda _: "",
+    "started": lambda _: 0.0,
+    "duration": lambda _: 0.0,
+    "fields": lambda _: {},
+    "_ended": lambda _: False,
+    **dict.fromkeys(_EMPTY, lambda _: None),
+}
+"""Parts of an operation that only some operations need, and what they are at first."""
 
 
-def current() -> Operation:
-    """Return the innermost operation in progress, or one that forgets everything."""
-    context = current_context.get()
-    if context is None or context.operation is None:
-        return NO_OPERATION
-    operation: Operation = context.operation
-    return operation
+_filling = threading.RLock()  # held while a part is filled in: all threads get the same one
 
 
-def outcome_of(error: BaseException | None) -> Outcome:
-    """Return the outcome that an error means when nobody says otherwise.
-
-    Args:
-        error: What ended the operation; None when nothing did.
-    """
-    if error is None or (isinstance(error, SystemExit) and not error.code):
-        return "ok"
-    if isinstance(error, _cancellations()):
-        return "cancelled"
-    return "closed" if isinstance(error, GeneratorExit) else "error"
+def _renew() -> None:
+    global _filling  # noqa: PLW0603 - in a forked child, who held it may not be there
+    _filling = threading.RLock()
 
 
-def _cancellations() -> tuple[type[BaseException], ...]:
-    """Return the exceptions that mean cancellation in the event loops that are loaded."""
-    trio = sys.modules.get("trio")
-    return (asyncio.CancelledError,) if trio is None else (asyncio.CancelledError, trio.Cancelled)
-
-
-def with_fixed(fixed: "Mapping[str, Any]", given: "Mapping[str, Any]") -> dict[str, Any]:
-    """Return fixed log fields and given ones; a given name that is taken gets a ``_`` behind.
-
-    Args:
-        fixed: Names and values of obskit's own.
-        given: Names and values of a caller.
-    """
-    free = {f"{name}_" if name in fixed else name: value for name, value in given.items()}
-    return {**fixed, **free}
-
-
-def span_attributes(attributes: "Mapping[str, Any]") -> dict[str, Any]:
-    """Return attributes as OpenTelemetry takes them: plain values as they are, others as text."""
-    return {
-        name: value if isinstance(value, str | bool | int | float) else text_of(value)
-        for name, value in attributes.items()
-        if value is not None
-    }
-
-
-NO_OPERATION = NoOperation(cast("Instrument", None), "", {}, {})
-"""The one that `current` returns where there is none."""
+os.register_at_fork(after_in_child=_renew)

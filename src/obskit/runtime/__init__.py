@@ -6,13 +6,31 @@ Everything else takes what it needs as an argument or asks `active_runtime`.
 from obskit.runtime._configure import active_runtime, configure, redirected, shutdown
 from obskit.runtime._runtime import Backends, Runtime
 from obskit.runtime._store import MetricStore
+from obskit.runtime._switches import (
+    SIGNALS,
+    Signal,
+    Switch,
+    dependents,
+    disable,
+    disabled,
+    enable,
+    enabled_signals,
+)
 
 __all__ = [
+    "SIGNALS",
     "Backends",
     "MetricStore",
     "Runtime",
+    "Signal",
+    "Switch",
     "active_runtime",
     "configure",
+    "dependents",
+    "disable",
+    "disabled",
+    "enable",
+    "enabled_signals",
     "redirected",
     "shutdown",
 ]

@@ -4,14 +4,19 @@ import atexit
 import os
 import threading
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from obskit.runtime._runtime import Backends, Runtime
+from obskit.runtime._switches import dependents
 from obskit.settings import Settings, load_settings
+from obskit.workers import Worker
 
 if TYPE_CHECKING:
     from collections.abc import Generator
     from os import PathLike
+
+    from prometheus_client import CollectorRegistry
 
     from obskit.runtime._store import MetricStore
 
@@ -29,6 +34,7 @@ class _State:
         self.base = self.runtime = _UNCONFIGURED
         self.backends: Backends | None = None
         self.detached: dict[tuple[Any, ...], MetricStore] = {}
+        self.workers: dict[tuple[str, CollectorRegistry], Worker] = {}
         self.at_exit = False
 
     def renew(self) -> None:
@@ -136,14 +142,19 @@ def _replace(old: Runtime, new: Runtime) -> None:
         old.stop()
     else:
         _start_in_place_of(old, new)
+    _stop_worker(old, new)
     _swap_stores(old, new)
     state.runtime = new
+    if new.worker is not None:
+        new.worker.start()
+    dependents.changed()
     old.stop()
 
 
 def _start_in_place_of(old: Runtime, new: Runtime) -> None:
     new.start_tracing()
     try:
+        new.worker = _worker_of(new)
         old.stop_logging()
         new.start_logging()
     except BaseException:
@@ -151,6 +162,24 @@ def _start_in_place_of(old: Runtime, new: Runtime) -> None:
         if old is not _UNCONFIGURED:
             old.start_logging()
         raise
+
+
+def _worker_of(runtime: Runtime) -> Worker | None:
+    """Return this process's part among the workers: the same for the same metrics, always."""
+    directory = runtime.settings.workers_dir
+    if directory is None or runtime.backends is not None:
+        return None
+    key = (str(Path(directory).absolute()), runtime.registry)
+    if key not in state.workers:
+        state.workers[key] = Worker(*key)
+    return state.workers[key]
+
+
+def _stop_worker(old: Runtime, new: Runtime) -> None:
+    """Write the metrics for the other workers a last time, while they are there."""
+    worker, old.worker = old.worker, None
+    if worker is not None and worker is not new.worker:
+        worker.stop()
 
 
 def _swap_stores(old: Runtime, new: Runtime) -> None:

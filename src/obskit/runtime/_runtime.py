@@ -16,11 +16,13 @@ from obskit.logs import (
     render_console,
     render_json,
 )
+from obskit.metrics import render
 from obskit.runtime._store import MetricStore
 from obskit.tracing import current_trace_ids, set_up_tracing
+from obskit.workers import warn_of_several_workers
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from types import TracebackType
 
     from opentelemetry.sdk.trace import SpanProcessor
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     from obskit.logs import Installation
     from obskit.settings import Settings
     from obskit.tracing import Tracing
+    from obskit.workers import Worker
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +79,7 @@ class Runtime:
             self.registry, namespace=settings.namespace, max_series=settings.max_series
         )
         self.listeners: tuple[Callable[[Any], None], ...] = (backends.listener,) if backends else ()
+        self.worker: Worker | None = None
         self.tracing: Tracing | None = None
         self.logs: LogPipeline | None = None
         self.configured: bool = False
@@ -107,9 +111,36 @@ class Runtime:
             self._undo(self)
 
     def flush(self) -> None:
-        """Send the spans that wait, within ``shutdown_timeout``; everything goes on working."""
+        """Send the spans that wait, within ``shutdown_timeout``; everything goes on working.
+
+        Where several workers share their metrics, this one's are written for the others.
+        """
+        if self.worker is not None:
+            self.worker.flush()
         if self.tracing is not None:
             self.tracing.flush(self.settings.shutdown_timeout)
+
+    def render(
+        self,
+        accept: str = "",
+        names: "Iterable[str]" = (),
+        registry: "CollectorRegistry | None" = None,
+    ) -> tuple[bytes, str]:
+        """The metrics, as bytes for a scrape: those of all workers where they share them.
+
+        Args:
+            accept: The request's ``Accept`` header: plain text unless it asks for OpenMetrics.
+            names: Names of the samples to show; all unless given.
+            registry: What to show; by default the configuration's. Another one is this worker's.
+
+        Returns:
+            The body and its content type.
+        """
+        shown = registry or self.registry
+        if self.worker is not None and shown is self.registry:
+            return self.worker.render(accept, names)
+        warn_of_several_workers()
+        return render(shown, accept, names)
 
     def log(
         self,

@@ -1,15 +1,19 @@
 """The metrics of one configuration, and the operations that are in flight."""
 
+import os
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar, cast
+from weakref import WeakSet
 
 from obskit._guard import guard
+from obskit.context import current_context
 from obskit.errors import DuplicateError
 from obskit.metrics import (
     Family,
     declare,
     declared,
     register_internal,
+    registered,
     undeclare,
     unregister_internal,
 )
@@ -32,11 +36,17 @@ class MetricStore:
         registry: Where they are registered.
         namespace: Prefix of their names, without the underscore.
         max_series: Series that one family may have.
+
+    Attributes:
+        in_flight: Operations that have begun and not ended.
+        told: Those of them that somebody has told something that their end has to heed.
     """
 
     def __init__(self, registry: "CollectorRegistry", *, namespace: str, max_series: int) -> None:
         self.key: tuple[CollectorRegistry, str, int] = (registry, namespace, max_series)
-        self.in_flight: dict[int, Any] = {}
+        self.in_flight: set[Any] = set()
+        self.told: set[Any] = set()
+        _stores.add(self)
         self._registry = registry
         self._namespace = namespace
         self.max_series = max_series
@@ -44,6 +54,21 @@ class MetricStore:
         self._collectors: dict[str, Collector] = {}
         self._promised: dict[str, MetricSpec] = {}
         self._registered = False
+
+    def tell(self, operation: Any) -> None:
+        """Note that an operation in flight has been told its outcome, or attributes."""
+        if operation in self.in_flight:
+            self.told.add(operation)
+
+    def forget(self, operation: Any) -> None:
+        """Note that an operation has ended."""
+        self.in_flight.discard(operation)
+        self.told.discard(operation)
+
+    def keep(self, operations: set[Any]) -> None:
+        """Forget all operations in flight but some: in a forked child, the others do not run."""
+        self.in_flight.intersection_update(operations)
+        self.told.intersection_update(operations)
 
     def prefixed(self, name: str) -> str:
         """Return a metric's name with the namespace in front."""
@@ -84,9 +109,10 @@ class MetricStore:
             DuplicateError: If the registry, or a family checked before, has another shape
                 under that name.
         """
-        if spec.name in self._collectors:
-            return
         full = self._full(spec)
+        own = self._collectors.get(spec.name)
+        if own is not None and registered(self._registry, full.name) is own:
+            return
         promised = self._promised.get(full.name, full)
         if not promised.same_shape(full):
             raise DuplicateError(
@@ -154,3 +180,21 @@ class MetricStore:
             guard.report("metrics.declare", DuplicateError(told))
         except Exception as error:
             guard.report("metrics.declare", error)
+
+
+_stores: "WeakSet[MetricStore]" = WeakSet()
+
+
+def _keep_what_runs() -> None:  # pragma: no cover - runs in children only, out of its sight
+    """Keep, in a forked child, what is in flight in the thread that has forked."""
+    record = current_context.get()
+    operation = None if record is None else record.operation
+    running = set()
+    while operation is not None:
+        running.add(operation)
+        operation = operation.parent
+    for store in list(_stores):
+        store.keep(running)
+
+
+os.register_at_fork(after_in_child=_keep_what_runs)

@@ -1,6 +1,7 @@
 """What values of a sort look like: how they are checked, and read from text."""
 
 import math
+import os
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -120,6 +121,15 @@ def _headers(value: object) -> tuple[str, ...]:
     return names
 
 
+def _directory(value: object) -> str | None:
+    if value is None:
+        return None
+    path = _text(os.fspath(value))  # type: ignore[call-overload] # what is no path raises
+    if not path or "\0" in path:
+        raise ValueError
+    return path
+
+
 def _positive_integer(value: object) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or value <= 0:
         raise TypeError
@@ -153,6 +163,7 @@ HEADERS = Kind(
     read=_listed,
 )
 TOKEN = Kind("a bearer token (letters, digits and -._~+/, then =)", _optional_token)
+DIRECTORY = Kind("the path of a directory", _directory)
 POSITIVE_INTEGER = Kind("a whole number above 0", _positive_integer, read=int)
 DURATION = Kind("a finite number of seconds, 0 or more", _duration, read=float)
 REGISTRY = Kind("a prometheus_client CollectorRegistry or None", _registry)

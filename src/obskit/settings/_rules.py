@@ -94,6 +94,7 @@ RULES: "Mapping[str, Rule]" = MappingProxyType(
         ),
         "registry": Rule(kinds.REGISTRY, keyword_only=True),
         "max_series": Rule(kinds.POSITIVE_INTEGER),
+        "workers_dir": Rule(kinds.DIRECTORY),
         "correlation_headers": Rule(kinds.HEADERS),
         "metrics_token": Rule(kinds.TOKEN, secret=True),
         "shutdown_timeout": Rule(kinds.DURATION),

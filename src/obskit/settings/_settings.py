@@ -86,6 +86,13 @@ class Settings:
     Further label values share one overflow series.
     """
 
+    workers_dir: str | None = None
+    """The directory in which the workers of one service share their metrics; `None` for one worker.
+
+    It must exist, and be on a local disk or in memory. Any worker then answers a scrape with the
+    totals of all. See [Run several workers](../how-to/several-workers.md).
+    """
+
     correlation_headers: tuple[str, ...] = ("X-Request-ID", "X-Correlation-ID")
     """The HTTP headers that carry a correlation id, in the order they are looked at.
 

@@ -66,7 +66,7 @@ class Observed:
     def in_flight(self) -> list[str]:
         """Return the names of the operations that are running now."""
         stores = {id(runtime.store): runtime.store for runtime in self._runtimes()}
-        return [op.name for store in stores.values() for op in list(store.in_flight.values())]
+        return [op.name for store in stores.values() for op in store.in_flight.copy()]
 
     def check(self) -> None:
         """Assert what holds at the end of every test: nothing in flight, no fault of obskit's."""

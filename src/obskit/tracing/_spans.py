@@ -27,6 +27,17 @@ def swap_trace_context(context: "Context") -> "Context":
     return before
 
 
+def end_span(span: Span, seconds: float) -> None:
+    """End a span so that it lasts as long as was measured: its own clock may have been set.
+
+    Args:
+        span: One that has been started.
+        seconds: How long it took.
+    """
+    started = getattr(span, "start_time", None)  # the SDK's spans tell, in nanoseconds
+    span.end(None if started is None else started + int(seconds * 1e9))
+
+
 def current_server_span() -> Span | None:
     """Return the current span if it is a server span at work in this process.
 

@@ -1,0 +1,209 @@
+"""Decorated functions and coroutine functions: the hot path.
+
+The wrappers spell out the same steps, once without and once with ``await``: to call a function of
+ours for a step would cost more than most steps do.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+from obskit._guard import guard
+from obskit.context import current_context
+from obskit.metrics import BATCH, default_engine
+from obskit.operation._current import NO_OPERATION
+from obskit.operation._operation import Operation
+from obskit.operation._traced import leave_span
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextvars import Token
+
+    from obskit.context import Record
+    from obskit.operation._starter import CallStarter
+
+
+def wrap_function(function: "Callable[..., Any]", starter: "CallStarter") -> "Callable[..., Any]":
+    """Return a function that is an operation at each call."""
+    get, become, go_back = current_context.get, current_context.set, current_context.reset
+    record_duration = default_engine.record_duration
+    record = _record_function(function, starter)
+
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        fast = starter.fast
+        if fast is None:
+            return (function if starter.off else record)(*args, **kwargs)
+        outer = get()
+        if outer is not None and outer.suppressed:
+            return function(*args, **kwargs)
+        instrument, cells, prepare, complete, enter, leave, told, clock, slow, durations = fast
+        token: Token[Record | None] | None = None
+        operation = Operation()
+        try:
+            operation._instrument = instrument
+            if outer is not None:
+                operation._outer = outer
+                operation.fields = outer.fields
+            if prepare is not None:
+                cells = prepare(operation, args, kwargs)
+            enter(operation)
+            token = become(operation)
+            operation.started = started = clock()
+        except BaseException as fault:
+            leave(operation)
+            if token is not None:
+                go_back(token)
+            if complete is not None:
+                leave_span(operation)
+            if not isinstance(fault, Exception):
+                raise
+            guard.report("operation.begin", fault)
+            return function(*args, **kwargs)
+        try:
+            result = function(*args, **kwargs) if kwargs else function(*args)
+        except BaseException as error:
+            starter.finish_light(operation, error=error)
+            raise
+        else:
+            try:
+                seconds = clock() - started
+                if (told and operation in told) or seconds >= slow:
+                    starter.finish_light(operation, result)
+                elif complete is not None:
+                    complete(operation, cells, seconds)
+                elif len(durations) < BATCH:
+                    durations.append((cells, seconds))
+                else:
+                    record_duration(cells, seconds)
+            except Exception as fault:
+                guard.report("operation.end", fault)
+            return result
+        finally:
+            leave(operation)
+            try:
+                go_back(token)
+            except ValueError:  # the function has left in another context than it came in
+                pass
+            if complete is not None:
+                leave_span(operation)
+            if outer is not None:
+                operation._outer = None  # tasks left behind keep it, but not what was around it
+
+    return wrapper
+
+
+def _record_function(
+    function: "Callable[..., Any]", starter: "CallStarter"
+) -> "Callable[..., Any]":
+    """Return a function that is an operation with all its signals."""
+
+    def record(*args: Any, **kwargs: Any) -> Any:
+        operation: Operation = NO_OPERATION
+        try:
+            operation = starter.start(args, kwargs)
+            operation.enter()
+            result = function(*args, **kwargs)
+        except BaseException as error:
+            starter.finish(operation, error=error)
+            raise
+        else:
+            starter.finish(operation, result)
+            return result
+        finally:
+            operation.leave()
+
+    return record
+
+
+def wrap_coroutine(function: "Callable[..., Any]", starter: "CallStarter") -> "Callable[..., Any]":
+    """Return a coroutine function that is an operation at each call."""
+    get, become, go_back = current_context.get, current_context.set, current_context.reset
+    record_duration = default_engine.record_duration
+    record = _record_coroutine(function, starter)
+
+    async def wrapper(*args: Any, **kwargs: Any) -> Any:
+        fast = starter.fast
+        if fast is None:
+            return await (function if starter.off else record)(*args, **kwargs)
+        outer = get()
+        if outer is not None and outer.suppressed:
+            return await function(*args, **kwargs)
+        instrument, cells, prepare, complete, enter, leave, told, clock, slow, durations = fast
+        token: Token[Record | None] | None = None
+        operation = Operation()
+        try:
+            operation._instrument = instrument
+            if outer is not None:
+                operation._outer = outer
+                operation.fields = outer.fields
+            if prepare is not None:
+                cells = prepare(operation, args, kwargs)
+            enter(operation)
+            token = become(operation)
+            operation.started = started = clock()
+        except BaseException as fault:
+            leave(operation)
+            if token is not None:
+                go_back(token)
+            if complete is not None:
+                leave_span(operation)
+            if not isinstance(fault, Exception):
+                raise
+            guard.report("operation.begin", fault)
+            return await function(*args, **kwargs)
+        try:
+            result = await function(*args, **kwargs) if kwargs else await function(*args)
+        except BaseException as error:
+            starter.finish_light(operation, error=error)
+            raise
+        else:
+            try:
+                seconds = clock() - started
+                if (told and operation in told) or seconds >= slow:
+                    starter.finish_light(operation, result)
+                elif complete is not None:
+                    complete(operation, cells, seconds)
+                elif len(durations) < BATCH:
+                    durations.append((cells, seconds))
+                else:
+                    record_duration(cells, seconds)
+            except Exception as fault:
+                guard.report("operation.end", fault)
+            return result
+        finally:
+            leave(operation)
+            if get() is operation:
+                try:
+                    go_back(token)
+                except ValueError:  # closed by a finaliser, in a copy of the context
+                    pass
+                if complete is not None:
+                    leave_span(operation)
+            else:
+                operation._ended, operation._token = True, token
+                operation.leave()
+            if outer is not None:
+                operation._outer = None  # tasks left behind keep it, but not what was around it
+
+    return wrapper
+
+
+def _record_coroutine(
+    function: "Callable[..., Any]", starter: "CallStarter"
+) -> "Callable[..., Any]":
+    """Return a coroutine function that is an operation with all its signals."""
+
+    async def record(*args: Any, **kwargs: Any) -> Any:
+        operation: Operation = NO_OPERATION
+        try:
+            operation = starter.start(args, kwargs)
+            operation.enter()
+            result = await function(*args, **kwargs)
+        except BaseException as error:
+            starter.finish(operation, error=error)
+            raise
+        else:
+            starter.finish(operation, result)
+            return result
+        finally:
+            operation.leave()
+
+    return record

@@ -1,0 +1,120 @@
+"""Decorated generators and async generators: the operation is current only inside their steps."""
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+from obskit.operation._current import NO_OPERATION
+from obskit.operation._operation import Operation
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
+
+    from obskit.operation._starter import CallStarter
+
+
+def wrap_generator(function: "Callable[..., Any]", starter: "CallStarter") -> "Callable[..., Any]":
+    def wrapper(*args: Any, **kwargs: Any) -> "Generator[Any, Any, Any]":
+        operation: Operation = NO_OPERATION
+        items = 0
+        closing: GeneratorExit | None = None
+        try:
+            operation = starter.start(args, kwargs)
+            generator = function(*args, **kwargs)
+            step, value = generator.send, None
+            while True:
+                try:
+                    item = _step(operation, step, value)
+                except StopIteration as stop:
+                    result = stop.value
+                    break
+                items += 1
+                closing = None
+                try:
+                    step, value = generator.send, (yield item)
+                except GeneratorExit as thrown:
+                    step, value, closing = generator.throw, thrown, thrown
+                except BaseException as thrown:
+                    step, value = generator.throw, thrown
+        except BaseException as error:
+            _finish_generator(starter, operation, items, error=error)
+            raise
+        _finish_generator(starter, operation, items, result, closing)
+        return result
+
+    return wrapper
+
+
+def _finish_generator(
+    starter: "CallStarter",
+    operation: Operation,
+    items: int,
+    result: Any = None,
+    error: BaseException | None = None,
+) -> None:
+    """End a generator's operation, which is current only inside of its steps."""
+    operation.set(items=items)
+    _step(operation, starter.finish, operation, result, error)
+
+
+def _step(operation: Operation, step: "Callable[..., Any]", *values: Any) -> Any:
+    """Run one step of a generator with its operation being the current one."""
+    operation.enter()
+    try:
+        return step(*values)
+    finally:
+        operation.suspend()
+
+
+def wrap_async_generator(
+    function: "Callable[..., Any]", starter: "CallStarter"
+) -> "Callable[..., Any]":
+    async def wrapper(*args: Any, **kwargs: Any) -> "AsyncGenerator[Any, Any]":
+        operation: Operation = NO_OPERATION
+        items = 0
+        closing: GeneratorExit | None = None
+        try:
+            operation = starter.start(args, kwargs)
+            generator = function(*args, **kwargs)
+            step = _first_step(generator)
+            while True:
+                try:
+                    item = await _async_step(operation, step)
+                except StopAsyncIteration:
+                    break
+                items += 1
+                closing = None
+                try:
+                    step = generator.asend((yield item))
+                except GeneratorExit as thrown:
+                    step, closing = generator.athrow(thrown), thrown
+                except BaseException as thrown:
+                    step = generator.athrow(thrown)
+        except BaseException as error:
+            _finish_generator(starter, operation, items, error=error)
+            raise
+        _finish_generator(starter, operation, items, error=closing)
+
+    return wrapper
+
+
+def _first_step(generator: "AsyncGenerator[Any, Any]") -> "Awaitable[Any]":
+    """Return the first step of an async generator that only its wrapper shall close.
+
+    An event loop closes, at its end, every generator that it has seen beginning. Were it to see
+    this one as well as the wrapper, the two would be closed at the same time, which fails.
+    """
+    hooks = sys.get_asyncgen_hooks()
+    sys.set_asyncgen_hooks(None, None)
+    try:
+        return generator.asend(None)
+    finally:
+        sys.set_asyncgen_hooks(*hooks)
+
+
+async def _async_step(operation: Operation, step: "Awaitable[Any]") -> Any:
+    """Run one step of an async generator with its operation being the current one."""
+    operation.enter()
+    try:
+        return await step
+    finally:
+        operation.suspend()

@@ -1,0 +1,152 @@
+"""Which signals of which operations are switched off, and who has to know when that changes."""
+
+import weakref
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Any, Literal, Protocol, Self, get_args
+
+from obskit.errors import DeclarationError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from types import TracebackType
+
+Signal = Literal["metric", "log", "span"]
+"""What an operation emits."""
+
+SIGNALS: frozenset[Signal] = frozenset(get_args(Signal))
+
+
+class Dependent(Protocol):
+    """Something that has been made for one configuration."""
+
+    def reconfigure(self) -> None:
+        """Forget what was made for the configuration before this one."""
+        ...
+
+
+class Dependents:
+    """Everything that has to be made anew when the configuration changes.
+
+    Attributes:
+        version: Grows with each change, so that what was made meanwhile can be told to be old.
+    """
+
+    def __init__(self) -> None:
+        self.version = 0
+        self._known: dict[int, weakref.ref[Any]] = {}
+
+    def add(self, dependent: Dependent) -> None:
+        """Tell something of changes from now on, as long as it lives."""
+        key = id(dependent)
+        known = self._known
+        known[key] = weakref.ref(dependent, lambda _: known.pop(key, None))
+
+    def changed(self) -> None:
+        """Tell everyone that the configuration has changed."""
+        self.version += 1
+        for reference in list(self._known.values()):
+            dependent = reference()
+            if dependent is not None:
+                dependent.reconfigure()
+
+
+dependents = Dependents()
+
+_off: dict[str, frozenset[Signal]] = {}
+
+
+def enabled_signals(name: str) -> frozenset[Signal]:
+    """Return the signals that an operation of this name emits.
+
+    Args:
+        name: The operation's name.
+    """
+    enabled = SIGNALS
+    for pattern, signals in _off.copy().items():
+        if fnmatchcase(name, pattern):
+            enabled -= signals
+    return enabled
+
+
+class Switch:
+    """What `disable` gives; leaving it as a context manager switches on again.
+
+    Args:
+        pattern: What was switched off.
+        signals: Which signals were on before.
+    """
+
+    def __init__(self, pattern: str, signals: frozenset[Signal]) -> None:
+        self._pattern = pattern
+        self._signals = signals
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: "TracebackType | None",
+    ) -> None:
+        _switch(self._pattern, _off.get(self._pattern, frozenset()) - self._signals)
+
+
+def disable(pattern: str, *, signals: "Iterable[Signal] | None" = None) -> Switch:
+    """Switch operations off while the program runs; a call in progress ends as it began.
+
+    An operation with all signals off costs hardly more than the bare call.
+
+    Args:
+        pattern: A name as the operation was declared with, or a pattern such as ``"orders.*"``:
+            ``*``, ``?`` and ``[...]`` as in file names, capitals told apart.
+        signals: Some of ``metric``, ``log`` and ``span``; all unless given.
+
+    Returns:
+        A context manager, for who wants it off for a block only.
+
+    Raises:
+        DeclarationError: If the pattern is no text, or a signal none of the three.
+    """
+    wanted = _checked(pattern, signals)
+    before = _off.get(pattern, frozenset())
+    _switch(pattern, before | wanted)
+    return Switch(pattern, wanted - before)
+
+
+def enable(pattern: str = "*", *, signals: "Iterable[Signal] | None" = None) -> None:
+    """Switch on what `disable` has switched off; nothing happens where nothing was.
+
+    Args:
+        pattern: A pattern that was given to `disable`; ``"*"`` means every one of them.
+        signals: Some of ``metric``, ``log`` and ``span``; all unless given.
+
+    Raises:
+        DeclarationError: If the pattern is no text, or a signal none of the three.
+    """
+    wanted = _checked(pattern, signals)
+    for known in list(_off) if pattern == "*" else [pattern]:
+        _switch(known, _off.get(known, frozenset()) - wanted)
+
+
+def disabled() -> dict[str, frozenset[Signal]]:
+    """Return what is switched off: patterns and their signals."""
+    return _off.copy()
+
+
+def _switch(pattern: str, signals: frozenset[Signal]) -> None:
+    if signals:
+        _off[pattern] = signals
+    else:
+        _off.pop(pattern, None)
+    dependents.changed()
+
+
+def _checked(pattern: Any, signals: Any) -> frozenset[Signal]:
+    if not isinstance(pattern, str) or not pattern:
+        raise DeclarationError(f"pattern={pattern!r}: give an operation's name, or a pattern")
+    if signals is None:
+        return SIGNALS
+    if isinstance(signals, str) or not SIGNALS.issuperset(signals):
+        raise DeclarationError(f"signals={signals!r}: give some of {', '.join(sorted(SIGNALS))}")
+    return frozenset(signals)
