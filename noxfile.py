@@ -7,6 +7,7 @@ import nox
 
 PYTHONS = ["3.11", "3.12", "3.13"]
 ROOT = Path(__file__).parent
+BENCH_RESULTS = ROOT / "docs" / "explanation" / "performance.json"
 
 # What must work without any extra: no FastAPI, no OTLP, no YAML, no orjson.
 CORE_TESTS = [
@@ -99,6 +100,13 @@ def real(session: nox.Session) -> None:
     """Run the tests against real servers."""
     session.install("-e", ".[test]")
     session.run("pytest", "tests/real", "tests/health")
+
+
+@nox.session(python=PYTHONS[0])
+def bench(session: nox.Session) -> None:
+    """Measure costs, for the documentation; or as the arguments of ``obskit bench`` say."""
+    session.install("-e", ".[fast]")
+    session.run("obskit", "bench", *(session.posargs or ["--json", str(BENCH_RESULTS)]))
 
 
 @nox.session(python=PYTHONS[0])

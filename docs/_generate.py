@@ -2,11 +2,13 @@
 
 import io
 from contextlib import redirect_stdout, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import mkdocs_gen_files
 
 import obskit
+from obskit.bench import COST_HEADINGS, ROW_HEADINGS, Report, cost_cells, goal_text, row_cells
 from obskit.cli import main
 from obskit.instruments import DEFAULT_HTTP_NAMES, HttpInstrument, HttpRequest
 from obskit.logs._pipeline import RESERVED
@@ -33,6 +35,11 @@ FIXED_FIELDS = {
     "trace_id": "The current trace, 32 hexadecimal digits; left out without a span.",
     "span_id": "The current span, 16 hexadecimal digits; left out without a span.",
 }
+
+WHY_GOALS_ARE_MISSED: dict[str, str] = {}
+"""For rows of the benchmark whose goal is not reached: where their time goes."""
+
+EXPLANATION = Path(__file__).parent / "explanation"
 
 
 def table(head: tuple[str, ...], rows: "Iterable[tuple[str, ...]]") -> str:
@@ -164,7 +171,7 @@ def sample_lines() -> "list[dict[str, Any]]":
 def command_line_page() -> "Iterator[str]":
     """The commands, as they describe themselves."""
     yield "# Command line\n"
-    for arguments in (["--help"], ["demo", "--help"]):
+    for arguments in (["--help"], ["demo", "--help"], ["bench", "--help"]):
         text = io.StringIO()
         with redirect_stdout(text), suppress(SystemExit):
             main(arguments)
@@ -174,6 +181,48 @@ def command_line_page() -> "Iterator[str]":
         "The exit code is 0 when it worked, 1 when it did not, 2 when the arguments are wrong. "
         "What the demo shows: [Run the demo](../how-to/demo.md).\n"
     )
+
+
+def performance_page() -> str:
+    """The page of measured costs: its text, and the results of the last run."""
+    report = Report.from_json((EXPLANATION / "performance.json").read_text(encoding="utf-8"))
+    rows = [(code(name), *cells) for name, *cells in map(row_cells, report.rows)]
+    costs = [(code(name), *rest) for cost in report.costs for name, *rest in cost_cells(cost)]
+    text = (EXPLANATION / "performance.md").read_text(encoding="utf-8")
+    for place, content in {
+        "machine": "\n".join(f"- {line}" for line in report.lines()),
+        "rows": table(ROW_HEADINGS, rows) + "\n" + baselines(report),
+        "costs": table(COST_HEADINGS, costs) + "\n" + costs_meant(report),
+        "misses": misses(report),
+    }.items():
+        text = text.replace(f"<!-- {place} -->", content)
+    return text
+
+
+def baselines(report: Report) -> str:
+    """Tell what each row is compared with."""
+    lines = [f"- `{row.name}`: {row.against}" for row in report.rows]
+    return "What each is compared with:\n\n" + "\n".join(lines) + "\n"
+
+
+def costs_meant(report: Report) -> str:
+    """Tell what the further costs are those of."""
+    return "\n".join(
+        f"- `{cost.name}`: {cost.work}" + f"; baseline: {cost.against}" * bool(cost.against)
+        for cost in report.costs
+    )
+
+
+def misses(report: Report) -> str:
+    """Tell which goals were missed and why, and what was not measured."""
+    missed = [result for result in (*report.rows, *report.costs) if result.met is False]
+    lines = [
+        f"- `{result.name}` ({goal_text(result)}): "
+        + WHY_GOALS_ARE_MISSED.get(result.name, "not explained yet.")
+        for result in missed
+    ]
+    lines += [f"- `{entry.name}` was not measured: {entry.reason}." for entry in report.left_out]
+    return "\n".join(lines) + "\n" if lines else "None: every goal was reached.\n"
 
 
 PAGES: "dict[str, Callable[[], Iterator[str]]]" = {
@@ -186,3 +235,6 @@ PAGES: "dict[str, Callable[[], Iterator[str]]]" = {
 for page, write in PAGES.items():
     with mkdocs_gen_files.open(f"reference/{page}.md", "w") as file:
         file.write("\n".join(write()))
+
+with mkdocs_gen_files.open("explanation/performance.md", "w") as file:
+    file.write(performance_page())
