@@ -23,19 +23,22 @@ def wrap_generator(function: "Callable[..., Any]", starter: "CallStarter") -> "C
             step, value = generator.send, None
             while True:
                 try:
-                    item = _step(operation, step, value)
+                    made = [_step(operation, step, value)]
                 except StopIteration as stop:
                     result = stop.value
                     break
                 items += 1
-                closing = None
+                if closing is not None:
+                    operation = _give_up(starter, operation, items)
+                step, value, closing = generator.send, None, None
                 try:
-                    step, value = generator.send, (yield item)
+                    value = yield made.pop()  # what goes out, and what came in, is not kept
                 except GeneratorExit as thrown:
                     step, value, closing = generator.throw, thrown, thrown
                 except BaseException as thrown:
                     step, value = generator.throw, thrown
         except BaseException as error:
+            value = closing = None  # an error that holds this frame must not be held by it
             _finish_generator(starter, operation, items, error=error)
             raise
         _finish_generator(starter, operation, items, result, closing)
@@ -56,12 +59,23 @@ def _finish_generator(
     _step(operation, starter.finish, operation, result, error)
 
 
+def _give_up(starter: "CallStarter", operation: Operation, items: int) -> Operation:
+    """End the operation of a generator that yields when it is closed; it may go on without one.
+
+    Python tells who has closed it that the generator ignored that, and nobody else, ever.
+    """
+    ignored = RuntimeError("generator ignored GeneratorExit")
+    _finish_generator(starter, operation, items, error=ignored)
+    return NO_OPERATION
+
+
 def _step(operation: Operation, step: "Callable[..., Any]", *values: Any) -> Any:
     """Run one step of a generator with its operation being the current one."""
     operation.enter()
     try:
         return step(*values)
     finally:
+        values = ()  # as in the wrapper: what was thrown in must not be held by this frame
         operation.suspend()
 
 
@@ -75,21 +89,24 @@ def wrap_async_generator(
         try:
             operation = starter.start(args, kwargs)
             generator = function(*args, **kwargs)
-            step = _first_step(generator)
+            step: Any = _first_step(generator)
             while True:
                 try:
-                    item = await _async_step(operation, step)
+                    made = [await _async_step(operation, step)]
                 except StopAsyncIteration:
                     break
                 items += 1
-                closing = None
+                if closing is not None:
+                    operation = _give_up(starter, operation, items)
+                step, closing = None, None
                 try:
-                    step = generator.asend((yield item))
+                    step = generator.asend((yield made.pop()))
                 except GeneratorExit as thrown:
                     step, closing = generator.athrow(thrown), thrown
                 except BaseException as thrown:
                     step = generator.athrow(thrown)
         except BaseException as error:
+            step = closing = None  # an error that holds this frame must not be held by it
             _finish_generator(starter, operation, items, error=error)
             raise
         _finish_generator(starter, operation, items, error=closing)

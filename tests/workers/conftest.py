@@ -1,0 +1,5 @@
+"""Workers for tests of theirs."""
+
+from tests.kits.workers import faults, start
+
+__all__ = ["faults", "start"]
