@@ -1,17 +1,27 @@
-"""A torture kit for decorators: every kind of callable, how to make one and how to use it up.
+"""Every kind of callable that a decorator may meet: how to make one, and how to use it up.
 
-A test builds the same callable bare and decorated, and holds the decorated one to the bare one.
+A test makes the same callable bare and decorated, and holds the decorated one to the bare one.
+`callable_table` has all kinds.
 """
 
-import asyncio
-import functools
 import inspect
-from collections.abc import AsyncGenerator, Callable, Generator
+from collections.abc import Awaitable, Callable, Generator
 from dataclasses import dataclass
 from typing import Any
 
 Decorator = Callable[[Any], Any]
-Body = Callable[[int], Any]
+Body = Callable[[Any], Any]
+
+
+@dataclass(frozen=True)
+class Made:
+    """A callable that was made, bare or decorated."""
+
+    decorated: Any
+    """What the decorator gave."""
+
+    call: Callable[[Any], Any]
+    """Calls it with one value."""
 
 
 @dataclass(frozen=True)
@@ -21,10 +31,27 @@ class Kind:
     name: str
 
     build: Callable[[Decorator, Body], Any]
-    """Returns a callable of one argument that does the body's work, decorated."""
+    """Returns what the decorator gave, or `Made` where a call takes more than one value."""
 
-    run: Callable[[Any, int], Any]
+    run: Callable[[Callable[[Any], Any], Any], Any]
     """Calls it with a value and returns all that comes of it."""
+
+    operations: int = 1
+    """How many decorated calls one run is."""
+
+    lazy: bool = False
+    """Whether a call only returns something that does the body's work later."""
+
+    parameter: str | None = "value"
+    """The name under which the decorator may find the value."""
+
+    cached: bool = False
+    """Whether a second call with the same value does no work, and keeps what it was given."""
+
+    def make(self, decorate: Decorator, body: Body) -> Made:
+        """Make one that does the body's work."""
+        made = self.build(decorate, body)
+        return made if isinstance(made, Made) else Made(made, made)
 
 
 def identity(function: Any) -> Any:
@@ -32,18 +59,29 @@ def identity(function: Any) -> Any:
     return function
 
 
-def call(function: Any, value: int) -> Any:
+def by_hand(awaitable: Awaitable[Any]) -> Any:
+    """Await something without an event loop, in the context of whoever asks."""
+
+    async def main() -> Any:
+        return await awaitable
+
+    steps = main()
+    try:
+        while True:
+            steps.send(None)
+    except StopIteration as end:
+        return end.value
+
+
+def call(function: Callable[[Any], Any], value: Any) -> Any:
     return function(value)
 
 
-def await_(function: Any, value: int) -> Any:
-    async def main() -> Any:
-        return await function(value)
-
-    return asyncio.run(main())
+def await_(function: Callable[[Any], Any], value: Any) -> Any:
+    return by_hand(function(value))
 
 
-def exhaust(function: Any, value: int) -> Any:
+def exhaust(function: Callable[[Any], Any], value: Any) -> Any:
     """Return the items of a generator and its return value."""
     items: list[Any] = []
 
@@ -53,212 +91,26 @@ def exhaust(function: Any, value: int) -> Any:
     return [*delegate(), *items]
 
 
-def exhaust_async(function: Any, value: int) -> Any:
+def exhaust_async(function: Callable[[Any], Any], value: Any) -> Any:
     async def main() -> Any:
         return [item async for item in function(value)]
 
-    return asyncio.run(main())
+    return by_hand(main())
 
 
-def _function(decorate: Decorator, body: Body) -> Any:
-    @decorate
-    def work(value: int, *, factor: int = 1) -> int:
-        """Work on a value."""
-        return int(body(value) * factor)
-
-    return work
+def enter(function: Callable[[Any], Any], value: Any) -> Any:
+    with function(value) as given:
+        return given
 
 
-def _lambda(decorate: Decorator, body: Body) -> Any:
-    return decorate(lambda value: body(value) + 0)
+def enter_async(function: Callable[[Any], Any], value: Any) -> Any:
+    async def main() -> Any:
+        async with function(value) as given:
+            return given
+
+    return by_hand(main())
 
 
-def _coroutine(decorate: Decorator, body: Body) -> Any:
-    @decorate
-    async def work(value: int, *, factor: int = 1) -> int:
-        """Work on a value, in time."""
-        await asyncio.sleep(0)
-        return int(body(value) * factor)
-
-    return work
-
-
-def _generator(decorate: Decorator, body: Body) -> Any:
-    @decorate
-    def work(value: int, *, times: int = 2) -> Generator[int, None, str]:
-        """Work on a value, piece by piece."""
-        for _ in range(times):
-            yield body(value)
-        return "end"
-
-    return work
-
-
-def _async_generator(decorate: Decorator, body: Body) -> Any:
-    @decorate
-    async def work(value: int, *, times: int = 2) -> AsyncGenerator[int]:
-        """Work on a value, piece by piece and in time."""
-        for _ in range(times):
-            await asyncio.sleep(0)
-            yield body(value)
-
-    return work
-
-
-def _method(decorate: Decorator, body: Body) -> Any:
-    class Worker:
-        @decorate
-        def work(self, value: int) -> Any:
-            """Work on a value."""
-            return body(value)
-
-    return Worker().work
-
-
-def _async_method(decorate: Decorator, body: Body) -> Any:
-    class Worker:
-        @decorate
-        async def work(self, value: int) -> Any:
-            """Work on a value."""
-            return body(value)
-
-    return Worker().work
-
-
-def _generator_method(decorate: Decorator, body: Body) -> Any:
-    class Worker:
-        @decorate
-        def work(self, value: int) -> Generator[Any]:
-            """Work on a value."""
-            yield body(value)
-
-    return Worker().work
-
-
-def _bound_method(decorate: Decorator, body: Body) -> Any:
-    return decorate(_method(identity, body))
-
-
-def _above_classmethod(decorate: Decorator, body: Body) -> Any:
-    class Worker:
-        @decorate
-        @classmethod
-        def work(cls, value: int) -> Any:
-            """Work on a value."""
-            return body(value)
-
-    return Worker.work
-
-
-def _below_classmethod(decorate: Decorator, body: Body) -> Any:
-    class Worker:
-        @classmethod
-        @decorate
-        def work(cls, value: int) -> Any:
-            """Work on a value."""
-            return body(value)
-
-    return Worker.work
-
-
-def _above_staticmethod(decorate: Decorator, body: Body) -> Any:
-    class Worker:
-        @decorate
-        @staticmethod
-        async def work(value: int) -> Any:
-            """Work on a value."""
-            return body(value)
-
-    return Worker.work
-
-
-def _below_staticmethod(decorate: Decorator, body: Body) -> Any:
-    class Worker:
-        @staticmethod
-        @decorate
-        def work(value: int) -> Any:
-            """Work on a value."""
-            return body(value)
-
-    return Worker().work
-
-
-def _partial(decorate: Decorator, body: Body) -> Any:
-    return decorate(functools.partial(_function(identity, body), factor=1))
-
-
-def _async_partial(decorate: Decorator, body: Body) -> Any:
-    inner = functools.partial(_coroutine(identity, body), factor=1)
-    return decorate(functools.partial(inner))
-
-
-def _generator_partial(decorate: Decorator, body: Body) -> Any:
-    return decorate(functools.partial(_generator(identity, body), times=2))
-
-
-def _object(decorate: Decorator, body: Body) -> Any:
-    class Worker:
-        def __call__(self, value: int) -> Any:
-            return body(value)
-
-    return decorate(Worker())
-
-
-def _async_object(decorate: Decorator, body: Body) -> Any:
-    class Worker:
-        async def __call__(self, value: int) -> Any:
-            return body(value)
-
-    return decorate(Worker())
-
-
-def _recursive(decorate: Decorator, body: Body) -> Any:
-    @decorate
-    def work(value: int, depth: int = 0) -> Any:
-        """Work on a value in the third call."""
-        return body(value) if depth == 2 else work(value, depth + 1)
-
-    return functools.partial(work, depth=2)
-
-
-KINDS = [
-    Kind("function", _function, call),
-    Kind("lambda", _lambda, call),
-    Kind("coroutine function", _coroutine, await_),
-    Kind("generator function", _generator, exhaust),
-    Kind("async generator function", _async_generator, exhaust_async),
-    Kind("method", _method, call),
-    Kind("async method", _async_method, await_),
-    Kind("generator method", _generator_method, exhaust),
-    Kind("bound method", _bound_method, call),
-    Kind("above classmethod", _above_classmethod, call),
-    Kind("below classmethod", _below_classmethod, call),
-    Kind("above staticmethod", _above_staticmethod, await_),
-    Kind("below staticmethod", _below_staticmethod, call),
-    Kind("partial", _partial, call),
-    Kind("async partial", _async_partial, await_),
-    Kind("generator partial", _generator_partial, exhaust),
-    Kind("callable object", _object, call),
-    Kind("async callable object", _async_object, await_),
-    Kind("recursive function", _recursive, call),
-]
-
-INSPECTIONS = [
-    inspect.iscoroutinefunction,
-    inspect.isgeneratorfunction,
-    inspect.isasyncgenfunction,
-    inspect.ismethod,
-    inspect.isclass,
-    inspect.isbuiltin,
-    callable,
-]
-"""What frameworks ask of a callable before they decide how to call it."""
-
-
-def described(function: Any) -> dict[str, Any]:
-    """Return what tools read from a callable: documentation, type checkers, frameworks."""
-    names = ("__name__", "__qualname__", "__doc__", "__module__", "__annotations__", "__defaults__")
-    return {
-        "signature": str(inspect.signature(function)),
-        **{name: getattr(function, name, None) for name in names if name != "__defaults__"},
-    }
+def is_named(function: Any) -> bool:
+    """Tell whether a callable has names of its own: a partial and an object have none."""
+    return inspect.isroutine(function) and hasattr(function, "__qualname__")

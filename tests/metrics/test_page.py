@@ -94,9 +94,11 @@ def programs(draw: st.DrawFn) -> Program:
 
 @st.composite
 def parsable_programs(draw: st.DrawFn) -> Program:
-    """Programs whose OpenMetrics pages prometheus_client's parser takes, quotes in exemplars not."""
+    """Programs whose OpenMetrics pages the parser takes: it is at a loss with odd exemplars."""
     program = draw(programs())
-    exemplars = st.none() | st.fixed_dictionaries({"trace_id": st.from_regex("[a-f0-9]{8}")})
+    exemplars = st.none() | st.fixed_dictionaries(
+        {"trace_id": st.text("abc123", min_size=1, max_size=9)}
+    )
     return Program(
         program.names,
         program.help,

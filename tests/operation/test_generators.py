@@ -1,4 +1,7 @@
-"""Generators and async generators: one operation from first step to last, current inside steps."""
+"""Generators and async generators: one operation from first step to last, current inside steps.
+
+That they give, take and raise what the bare ones do, `test_torture_generators` holds.
+"""
 
 import asyncio
 import contextvars
@@ -46,66 +49,6 @@ async def async_conversation(log: list[Any]) -> AsyncGenerator[str, Any]:
     finally:
         await asyncio.sleep(0)
         log.append("closed")
-
-
-def drive(generator: Generator[str, Any, str], stop: Stop) -> list[Any]:
-    given: list[Any] = [next(generator), generator.send(1), generator.throw(stop)]
-    with pytest.raises(StopIteration) as end:
-        generator.send(2)
-    return [*given, end.value.value]
-
-
-def test_send_throw_and_the_return_value_pass_through(observed: Observed) -> None:
-    stop = Stop()
-    bare_log: list[Any] = []
-    log: list[Any] = []
-    expected = drive(conversation(bare_log), stop)
-    assert drive(obskit.observe("talk")(conversation)(log), stop) == expected
-    assert log == bare_log == [1, stop, 2, "closed"]
-    observed.operation("talk").once().with_outcome("ok").with_attributes(items=3)
-
-
-def test_asend_and_athrow_pass_through(observed: Observed) -> None:
-    async def drive_async(log: list[Any], generator: AsyncGenerator[str, Any]) -> list[Any]:
-        given = [await anext(generator), await generator.asend(1), await generator.athrow(stop)]
-        with pytest.raises(StopAsyncIteration):
-            await generator.asend(2)
-        return [*given, log]
-
-    stop = Stop()
-    bare_log: list[Any] = []
-    log: list[Any] = []
-    expected = asyncio.run(drive_async(bare_log, async_conversation(bare_log)))
-    assert (
-        asyncio.run(drive_async(log, obskit.observe("talk")(async_conversation)(log))) == expected
-    )
-    observed.operation("talk").once().with_outcome("ok").with_attributes(items=3)
-
-
-def test_a_thrown_error_that_is_not_caught_is_the_same_object(observed: Observed) -> None:
-    log: list[Any] = []
-    generator = obskit.observe("talk")(conversation)(log)
-    next(generator)
-    stop = Stop()
-    with pytest.raises(Stop) as caught:
-        generator.throw(stop)
-    assert caught.value is stop
-    assert log == ["closed"]
-    observed.operation("talk").once().with_outcome("error").with_error("Stop")
-
-
-def test_an_error_thrown_into_an_async_generator_is_the_same_object(observed: Observed) -> None:
-    stop = Stop()
-
-    async def main() -> None:
-        generator = obskit.observe("talk")(async_conversation)([])
-        await anext(generator)
-        await generator.athrow(stop)
-
-    with pytest.raises(Stop) as caught:
-        asyncio.run(main())
-    assert caught.value is stop
-    observed.operation("talk").once().with_outcome("error").with_error("Stop")
 
 
 def test_close_runs_the_cleanup_and_ends_the_operation(observed: Observed) -> None:
@@ -355,39 +298,6 @@ def test_cancellation_between_steps_closes(observed: Observed) -> None:
 
     asyncio.run(main())
     observed.operation("rows").once().with_outcome("closed")
-
-
-def test_the_end_of_the_loop_closes_a_forgotten_generator_without_noise(observed: Observed) -> None:
-    """The loop closes what it has seen beginning: the wrapper, not the generator inside of it."""
-    complaints: list[dict[str, Any]] = []
-    log: list[Any] = []
-    kept: list[AsyncGenerator[str, Any]] = []
-
-    async def main() -> None:
-        loop = asyncio.get_running_loop()
-        loop.set_exception_handler(lambda _, context: complaints.append(context))
-        kept.append(obskit.observe("talk")(async_conversation)(log))
-        await anext(kept[0])
-
-    asyncio.run(main())
-    assert complaints == []
-    assert log == ["closed"]
-    observed.operation("talk").once().with_outcome("closed")
-
-
-def test_a_forgotten_async_generator_is_closed_by_its_loop(observed: Observed) -> None:
-    log: list[Any] = []
-
-    async def main() -> None:
-        async for _ in obskit.observe("talk")(async_conversation)(log):
-            break
-        gc.collect()
-        while not log:  # noqa: ASYNC110 - the loop's own finaliser tells nobody
-            await asyncio.sleep(0)
-
-    asyncio.run(main())
-    assert log == ["closed"]
-    observed.operation("talk").once().with_outcome("closed")
 
 
 def test_the_hooks_for_async_generators_stay(observed: Observed) -> None:

@@ -1,9 +1,7 @@
 """What a host may do in the middle of telemetry, and what must be left of it: nothing."""
 
-import asyncio
 import signal
 import sys
-import types
 from collections.abc import Generator
 from typing import Any
 
@@ -115,21 +113,6 @@ def test_span_log_line_and_metric_tell_the_same_duration() -> None:
         assert (span.end_time or 0) - (span.start_time or 0) == 1_500_000_000
         assert observed.logs.one(event="operation slow")["duration_ms"] == 1500
         assert observed.metrics.delta("operation_duration_seconds_sum", operation="work") == 1.5
-
-
-def test_a_generator_that_may_be_awaited_may_still_be(observed: Observed) -> None:
-    @obskit.observe("old")
-    @types.coroutine
-    def old() -> Generator[None, None, int]:
-        yield
-        return 7
-
-    async def main() -> int:
-        result: int = await old()
-        return result
-
-    assert asyncio.run(main()) == 7
-    observed.operation("old").once().with_outcome("ok")
 
 
 def test_what_close_returns_is_returned(observed: Observed) -> None:

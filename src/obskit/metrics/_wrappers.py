@@ -4,11 +4,9 @@ A coroutine is inside until it has returned, and a generator from its first step
 """
 
 import functools
-import inspect
-import sys
-import types
 from typing import TYPE_CHECKING, Any
 
+from obskit._callables import Wrappers, around, first_step, wrapped
 from obskit.metrics._spec import WrongTypeError
 
 if TYPE_CHECKING:
@@ -43,50 +41,20 @@ def inside(block: "Block", function: Any) -> Any:
     Raises:
         DeclarationError: If it cannot be called, or is a class.
     """
-    around = _around(function, lambda inner: None if inner is None else inside(block, inner))
-    if around is not None:
-        return around
+    holder = around(function, lambda inner: inside(block, inner))
+    if holder is not None:
+        return holder
     if isinstance(function, type) or not callable(function):
         raise WrongTypeError(f"{function!r} is no function: decorate functions and methods")
-    wrapper = _wrapper_for(function)(function, block)
-    if _is_generator_coroutine(function):
-        wrapper = types.coroutine(wrapper)
-    wrapper.__annotations__ = {}  # its own say nothing about a function that has none
-    return functools.update_wrapper(wrapper, function)
-
-
-def _around(holder: Any, decorate: "Callable[[Any], Any]") -> Any:
-    """What holds functions, with decorated ones; None for anything else."""
-    match holder:
-        case classmethod() | staticmethod():
-            return type(holder)(decorate(holder.__func__))
-        case types.MethodType():
-            return types.MethodType(decorate(holder.__func__), holder.__self__)
-        case property():
-            getter, setter, deleter = map(decorate, (holder.fget, holder.fset, holder.fdel))
-            return type(holder)(getter, setter, deleter, holder.__doc__)
-        case functools.cached_property():
-            cached = type(holder)(decorate(holder.func))
-            cached.attrname = holder.attrname
-            return cached
-        case functools.partialmethod():
-            return type(holder)(decorate(holder.func), *holder.args, **holder.keywords)
-        case _:
-            return None
-
-
-def _is_generator_coroutine(function: Any) -> bool:
-    """Tell whether a generator function may be awaited: `types.coroutine` has marked it."""
-    code = getattr(function, "__code__", None)
-    return code is not None and bool(code.co_flags & inspect.CO_ITERABLE_COROUTINE)
-
-
-def _wrapper_for(function: Any) -> "Callable[[Any, Block], Any]":
-    """The way to wrap that fits what a call of the function gives."""
-    while isinstance(function, functools.partial):
-        function = function.func
-    called = function if inspect.isroutine(function) else type(function).__call__
-    return next((wrap for is_kind, wrap in _WRAPPERS if is_kind(called)), _wrap_function)
+    return wrapped(
+        function,
+        Wrappers(
+            function=functools.partial(_wrap_function, block=block),
+            coroutine=functools.partial(_wrap_coroutine, block=block),
+            generator=functools.partial(_wrap_generator, block=block),
+            async_generator=functools.partial(_wrap_async_generator, block=block),
+        ),
+    )
 
 
 def _wrap_function(function: Any, block: "Block") -> "Callable[..., Any]":
@@ -134,7 +102,7 @@ def _wrap_async_generator(function: Any, block: "Block") -> "Callable[..., Any]"
     async def wrapper(*args: Any, **kwargs: Any) -> "AsyncGenerator[Any, Any]":
         with block():
             generator = function(*args, **kwargs)
-            step = _first_step(generator)
+            step: Any = first_step(generator)
             while True:
                 try:
                     item = await step
@@ -151,24 +119,3 @@ def _wrap_async_generator(function: Any, block: "Block") -> "Callable[..., Any]"
                     step = generator.athrow(thrown)
 
     return wrapper
-
-
-def _first_step(generator: "AsyncGenerator[Any, Any]") -> Any:
-    """The first step of an async generator that only its wrapper shall close.
-
-    An event loop closes, at its end, every generator that it has seen beginning. Were it to see
-    this one as well as the wrapper, the two would be closed at the same time, which fails.
-    """
-    hooks = sys.get_asyncgen_hooks()
-    sys.set_asyncgen_hooks(None, None)
-    try:
-        return generator.asend(None)
-    finally:
-        sys.set_asyncgen_hooks(*hooks)
-
-
-_WRAPPERS = (
-    (inspect.isasyncgenfunction, _wrap_async_generator),
-    (inspect.isgeneratorfunction, _wrap_generator),
-    (inspect.iscoroutinefunction, _wrap_coroutine),
-)

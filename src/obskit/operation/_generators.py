@@ -1,8 +1,8 @@
 """Decorated generators and async generators: the operation is current only inside their steps."""
 
-import sys
 from typing import TYPE_CHECKING, Any
 
+from obskit._callables import first_step
 from obskit.operation._current import NO_OPERATION
 from obskit.operation._operation import Operation
 
@@ -89,7 +89,7 @@ def wrap_async_generator(
         try:
             operation = starter.start(args, kwargs)
             generator = function(*args, **kwargs)
-            step: Any = _first_step(generator)
+            step: Any = first_step(generator)
             while True:
                 try:
                     made = [await _async_step(operation, step)]
@@ -112,20 +112,6 @@ def wrap_async_generator(
         _finish_generator(starter, operation, items, error=closing)
 
     return wrapper
-
-
-def _first_step(generator: "AsyncGenerator[Any, Any]") -> "Awaitable[Any]":
-    """Return the first step of an async generator that only its wrapper shall close.
-
-    An event loop closes, at its end, every generator that it has seen beginning. Were it to see
-    this one as well as the wrapper, the two would be closed at the same time, which fails.
-    """
-    hooks = sys.get_asyncgen_hooks()
-    sys.set_asyncgen_hooks(None, None)
-    try:
-        return generator.asend(None)
-    finally:
-        sys.set_asyncgen_hooks(*hooks)
 
 
 async def _async_step(operation: Operation, step: "Awaitable[Any]") -> Any:

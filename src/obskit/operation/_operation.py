@@ -2,7 +2,7 @@
 
 import os
 import threading
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from opentelemetry.trace import SpanKind, Status, StatusCode, set_span_in_context
 
@@ -129,7 +129,7 @@ class Operation:
     error_type: str
     span: "Span | None"
     fields: dict[str, Any]
-    suppressed: ClassVar[bool] = False
+    suppressed: bool = False
 
     _instrument: Instrument
     _values: tuple[str, ...] | None

@@ -3,11 +3,10 @@
 Closures, not wrapt: a closure costs a fifth of a function wrapper, and pickles as its function.
 """
 
-import functools
-import inspect
-import types
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from obskit._callables import Wrappers, around, wrapped
 from obskit.errors import DeclarationError
 from obskit.operation._calls import wrap_coroutine, wrap_function
 from obskit.operation._generators import wrap_async_generator, wrap_generator
@@ -34,9 +33,9 @@ def wrap(function: Any, make_starter: "MakeStarter") -> Any:
     Raises:
         DeclarationError: If it is not callable, or is a class.
     """
-    rewrap = _rewrapping(function, make_starter)
-    if rewrap is not None:
-        return rewrap
+    holder = around(function, lambda inner: wrap(inner, make_starter))
+    if holder is not None:
+        return holder
     if isinstance(function, type):
         raise DeclarationError(
             f"observe: {function.__qualname__} is a class: use obskit.observe_methods for all its"
@@ -46,64 +45,15 @@ def wrap(function: Any, make_starter: "MakeStarter") -> Any:
         raise DeclarationError(
             f"observe: {function!r} cannot be called: give a name (a text), or decorate a function"
         )
-    wrapper = _wrapper_for(function)(function, make_starter(function))
-    if _is_generator_coroutine(function):
-        wrapper = types.coroutine(wrapper)
-    functools.update_wrapper(wrapper, function)
+    starter = make_starter(function)
+    wrapper = wrapped(
+        function,
+        Wrappers(
+            function=partial(wrap_function, starter=starter),
+            coroutine=partial(wrap_coroutine, starter=starter),
+            generator=partial(wrap_generator, starter=starter),
+            async_generator=partial(wrap_async_generator, starter=starter),
+        ),
+    )
     setattr(wrapper, OBSERVED, True)
     return wrapper
-
-
-def _rewrapping(descriptor: Any, make_starter: "MakeStarter") -> Any:
-    """Return a descriptor like the given one around decorated functions; None for other things."""
-
-    def inner(function: Any) -> Any:
-        return None if function is None else wrap(function, make_starter)
-
-    match descriptor:
-        case classmethod() | staticmethod():
-            return type(descriptor)(inner(descriptor.__func__))
-        case types.MethodType():
-            return types.MethodType(inner(descriptor.__func__), descriptor.__self__)
-        case property():
-            return type(descriptor)(
-                inner(descriptor.fget),
-                inner(descriptor.fset),
-                inner(descriptor.fdel),
-                descriptor.__doc__,
-            )
-        case functools.cached_property():
-            again = type(descriptor)(inner(descriptor.func))
-            again.attrname = descriptor.attrname
-            return again
-        case functools.partialmethod():
-            return type(descriptor)(inner(descriptor.func), *descriptor.args, **descriptor.keywords)
-        case _:
-            return None
-
-
-def _is_generator_coroutine(function: Any) -> bool:
-    """Tell whether a generator function may be awaited: `types.coroutine` has marked it."""
-    code = getattr(function, "__code__", None)
-    return code is not None and bool(code.co_flags & inspect.CO_ITERABLE_COROUTINE)
-
-
-def _wrapper_for(
-    function: "Callable[..., Any]",
-) -> "Callable[[Callable[..., Any], CallStarter], Any]":
-    """Return the way to wrap that fits what a call of the function gives."""
-    called = function if inspect.isroutine(function) else _call_of(function)
-    if inspect.isasyncgenfunction(called):
-        return wrap_async_generator
-    if inspect.isgeneratorfunction(called):
-        return wrap_generator
-    if inspect.iscoroutinefunction(called):
-        return wrap_coroutine
-    return wrap_function
-
-
-def _call_of(instance: Any) -> Any:
-    """Return what decides the kind of a callable object: a partial's function, or ``__call__``."""
-    while isinstance(instance, functools.partial):
-        instance = instance.func
-    return instance if inspect.isroutine(instance) else type(instance).__call__
