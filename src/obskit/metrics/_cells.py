@@ -100,9 +100,6 @@ class Cell(ABC):
         """The values of its lines, in the same order; drain the engine first."""
         return [sample.value for sample in self.samples()]
 
-    def _created_samples(self) -> "Sequence[CellSample]":
-        return [CellSample(*shape, self.created) for shape in _created_shape()]
-
 
 class SteadyCell(Cell):
     """A series of a kind where all of a family's series have the same lines, always.

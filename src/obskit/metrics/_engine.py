@@ -18,7 +18,7 @@ from obskit.clock import Clock, SystemClock
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-BATCH = 512
+BATCH = 256
 """Observations that wait before someone folds them."""
 
 CAPACITY = 65_536

@@ -77,9 +77,11 @@ class PageFormat(NamedTuple):
         pieces, apart = [], []
         for columns in self._columns(family):
             shown = [column for column in columns if not names or column.name in names]
-            pieces.append(_text([column.lines for column in shown if column.name != created]))
-            apart.append(_text([column.lines for column in shown if column.name == created]))
-        if any(apart):
+            together = [column.lines for column in shown if column.name != created]
+            pieces.append(_text(together))
+            if len(together) < len(shown):
+                apart.append(_text([column.lines for column in shown if column.name == created]))
+        if apart:
             apart.insert(0, _created_header(family.spec))
         elif names and not any(pieces):
             return []

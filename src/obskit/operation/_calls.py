@@ -15,9 +15,7 @@ from obskit.operation._traced import leave_span
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from contextvars import Token
 
-    from obskit.context import Record
     from obskit.operation._starter import CallStarter
 
 
@@ -35,7 +33,6 @@ def wrap_function(function: "Callable[..., Any]", starter: "CallStarter") -> "Ca
         if outer is not None and outer.suppressed:
             return function(*args, **kwargs)
         instrument, cells, prepare, complete, enter, leave, told, clock, slow, durations = fast
-        token: Token[Record | None] | None = None
         operation = Operation()
         try:
             operation._instrument = instrument
@@ -49,8 +46,8 @@ def wrap_function(function: "Callable[..., Any]", starter: "CallStarter") -> "Ca
             operation.started = started = clock()
         except BaseException as fault:
             leave(operation)
-            if token is not None:
-                go_back(token)
+            if get() is operation:
+                become(outer)
             if complete is not None:
                 leave_span(operation)
             if not isinstance(fault, Exception):
@@ -77,15 +74,16 @@ def wrap_function(function: "Callable[..., Any]", starter: "CallStarter") -> "Ca
                 guard.report("operation.end", fault)
             return result
         finally:
-            leave(operation)
             try:
                 go_back(token)
             except ValueError:  # the function has left in another context than it came in
                 pass
-            if complete is not None:
-                leave_span(operation)
-            if outer is not None:
-                operation._outer = None  # tasks left behind keep it, but not what was around it
+            finally:
+                leave(operation)
+                if complete is not None:
+                    leave_span(operation)
+                if outer is not None:
+                    operation._outer = None  # tasks left behind keep it, but not what was around
 
     return wrapper
 
@@ -127,7 +125,6 @@ def wrap_coroutine(function: "Callable[..., Any]", starter: "CallStarter") -> "C
         if outer is not None and outer.suppressed:
             return await function(*args, **kwargs)
         instrument, cells, prepare, complete, enter, leave, told, clock, slow, durations = fast
-        token: Token[Record | None] | None = None
         operation = Operation()
         try:
             operation._instrument = instrument
@@ -141,8 +138,8 @@ def wrap_coroutine(function: "Callable[..., Any]", starter: "CallStarter") -> "C
             operation.started = started = clock()
         except BaseException as fault:
             leave(operation)
-            if token is not None:
-                go_back(token)
+            if get() is operation:
+                become(outer)
             if complete is not None:
                 leave_span(operation)
             if not isinstance(fault, Exception):
@@ -169,19 +166,22 @@ def wrap_coroutine(function: "Callable[..., Any]", starter: "CallStarter") -> "C
                 guard.report("operation.end", fault)
             return result
         finally:
-            leave(operation)
-            if get() is operation:
-                try:
+            here = False
+            try:
+                if get() is operation:
                     go_back(token)
-                except ValueError:  # closed by a finaliser, in a copy of the context
-                    pass
-                if complete is not None:
+                    here = True
+                else:
+                    operation._ended, operation._token = True, token
+                    operation.leave()
+            except ValueError:  # closed by a finaliser, in a copy of the context
+                pass
+            finally:
+                leave(operation)
+                if complete is not None and here:
                     leave_span(operation)
-            else:
-                operation._ended, operation._token = True, token
-                operation.leave()
-            if outer is not None:
-                operation._outer = None  # tasks left behind keep it, but not what was around it
+                if outer is not None:
+                    operation._outer = None  # tasks left behind keep it, but not what was around
 
     return wrapper
 
