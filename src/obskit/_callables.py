@@ -40,7 +40,8 @@ def wrapped(function: "Function", wrappers: Wrappers) -> Any:
         wrapper = wrappers.coroutine(function)
     else:
         wrapper = wrappers.function(function)
-    wrapper.__annotations__ = {}  # its own say nothing about a function that has none
+    wrapper.__annotations__ = {}  # its own says nothing about a function that has none
+    wrapper.__module__ = getattr(function, "__module__", None)  # type: ignore[assignment] # the same
     return functools.update_wrapper(wrapper, function)
 
 

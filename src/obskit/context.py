@@ -5,8 +5,8 @@ works for the same unit (a request, a job), so that `bind` in a thread or a task
 seen by the request's own last log line; `bound` opens a unit of its own.
 """
 
+import os
 import re
-import secrets
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
@@ -62,7 +62,7 @@ def is_valid_correlation_id(text: str) -> bool:
 
 def new_correlation_id() -> str:
     """Make a fresh correlation id: 128 random bits as 32 hexadecimal digits."""
-    return secrets.token_hex(16)
+    return os.urandom(16).hex()
 
 
 def correlation_id() -> str | None:

@@ -238,7 +238,7 @@ class HttpRequest(Operation):
             "status": str(self.status),
         }
 
-    def _join(self, outer: "Record | None") -> None:
+    def _join(self, outer: "Record | None") -> None:  # noqa: ARG002 - it belongs to no unit
         """Begin a unit of work: servers reuse their contexts between requests."""
         if self._instrument.runtime.tracing is None and not self._headers.keys().isdisjoint(REMOTE):
             self._pass_on()

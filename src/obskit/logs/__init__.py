@@ -6,10 +6,10 @@ from obskit.logs._install import (
     get_logger,
     install_logging,
     is_ours,
-    log_record,
 )
 from obskit.logs._json import render_json, text_of
 from obskit.logs._pipeline import LEVELS, LogPipeline
+from obskit.logs._records import log_record
 from obskit.logs._sink import StandardOutput, is_terminal
 
 __all__ = [

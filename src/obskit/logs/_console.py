@@ -1,23 +1,20 @@
 """Entries for people: one coloured line each, tracebacks below."""
 
+from functools import cache
 from typing import TYPE_CHECKING, Any
-
-import structlog
 
 from obskit.logs._json import plain_entry
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from structlog.dev import ConsoleRenderer
+
 _HIDDEN = ("service", "environment", "version", "trace_id", "span_id")
 """Fields that are the same on every line of a terminal session, or mean nothing to the eye."""
 
 _LONG = ("exception", "stack")
 """Fields of several lines, which are shown below the first."""
-
-_renderer = structlog.dev.ConsoleRenderer(
-    colors=True, exception_formatter=structlog.dev.plain_traceback
-)
 
 
 def render_console(entry: "Mapping[str, Any]") -> bytes:
@@ -28,7 +25,16 @@ def render_console(entry: "Mapping[str, Any]") -> bytes:
     """
     plain = plain_entry(entry)
     shown = {_visible(name): _shown(name, plain[name]) for name in plain if name not in _HIDDEN}
-    return (str(_renderer(None, shown["level"], shown)) + "\n").encode("utf-8", "backslashreplace")
+    return (str(_renderer()(None, shown["level"], shown)) + "\n").encode(
+        "utf-8", "backslashreplace"
+    )
+
+
+@cache
+def _renderer() -> "ConsoleRenderer":
+    from structlog import dev  # noqa: PLC0415 - slow to import, and needed by terminals only
+
+    return dev.ConsoleRenderer(colors=True, exception_formatter=dev.plain_traceback)
 
 
 def _shown(name: str, value: Any) -> Any:

@@ -391,6 +391,7 @@ class HistogramCell(SteadyCell):
         self.exemplars[bisect_left(self.bounds, exemplar.value)] = exemplar
 
     def _fold(self, amount: float) -> None:
+        bucket = bisect_left(self.bounds, amount)  # no call after this one: see the engine
         self.sum += amount
         if amount == amount:  # noqa: PLR0124 - not a number belongs to no bucket
-            self.counts[bisect_left(self.bounds, amount)] += 1
+            self.counts[bucket] += 1

@@ -39,34 +39,37 @@ class OperationCells:
         Args:
             durations: In seconds, in the order in which they came; sorted in place.
         """
-        self.total.total += len(durations)
-        running = self.duration.sum
-        for seconds in durations:
-            running += seconds
-        if min(durations) >= 0 and running < math.inf:  # not a number would make the sum one, too
-            self._fold_usable(durations, running)
-            return
-        for seconds in durations:
-            self._fold_one(seconds)
+        histogram, number, usable = self.duration, len(durations), durations
+        running = _sum(histogram.sum, usable)
+        if min(usable) < 0 or not running < math.inf:  # not a number makes the sum one, too
+            usable = [seconds for seconds in usable if 0 <= seconds < math.inf]
+            running = _sum(histogram.sum, usable)
+            histogram.engine.refuse(number - len(usable))
+        counts = _counted(histogram, usable)
+        # No call from here on: see Engine._fold_durations.
+        self.total.total += number
+        histogram.sum = running
+        histogram.counts = counts
 
-    def _fold_usable(self, durations: list[float], total: float) -> None:
-        durations.sort()
-        histogram = self.duration
-        histogram.sum = total
-        counted = 0
-        for bucket, bound in enumerate(histogram.bounds):
-            below = bisect_right(durations, bound, counted)
-            if below > counted:
-                histogram.counts[bucket] += below - counted
-                counted = below
-                if counted == len(durations):
-                    return
 
-    def _fold_one(self, seconds: float) -> None:
-        if 0 <= seconds < math.inf:
-            self.duration.fold(seconds)
-        else:
-            self.duration.engine.refuse()
+def _sum(total: float, durations: list[float]) -> float:
+    for seconds in durations:
+        total += seconds
+    return total
+
+
+def _counted(histogram: "HistogramCell", durations: list[float]) -> list[int]:
+    """Return a histogram's counts with some durations more."""
+    counts = histogram.counts.copy()
+    durations.sort()
+    counted = 0
+    for bucket, bound in enumerate(histogram.bounds):
+        below = bisect_right(durations, bound, counted)
+        counts[bucket] += below - counted
+        counted = below
+        if counted == len(durations):
+            break
+    return counts
 
 
 class SampledCells:
@@ -88,15 +91,15 @@ class SampledCells:
             sampled: Seconds and spans, in the order in which they came.
         """
         histogram = self._cells.duration
-        self._cells.fold([seconds for seconds, _ in sampled])
+        exemplars = histogram.exemplars.copy()
+        now = histogram.engine.clock.time()
         latest = {
             bisect_left(histogram.bounds, seconds): (seconds, span)
             for seconds, span in sampled
             if 0 <= seconds < math.inf
         }
         for bucket, (seconds, span) in latest.items():
-            histogram.exemplars[bucket] = Exemplar(
-                {"trace_id": f"{span.trace_id:032x}", "span_id": f"{span.span_id:016x}"},
-                seconds,
-                histogram.engine.clock.time(),
-            )
+            ids = {"trace_id": f"{span.trace_id:032x}", "span_id": f"{span.span_id:016x}"}
+            exemplars[bucket] = Exemplar(ids, seconds, now)
+        histogram.exemplars = exemplars
+        self._cells.fold([seconds for seconds, _ in sampled])

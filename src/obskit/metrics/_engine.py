@@ -115,13 +115,16 @@ class Engine:
 
     def _make_room_in(self, waiting: list[Any]) -> bool:
         lock = self._lock
-        if lock.acquire(blocking=False):
-            try:
+        try:
+            if lock.acquire(blocking=False):
                 self._fold(batches=1)
-            finally:
+            elif CROWDED <= len(waiting) < CAPACITY:
+                time.sleep(0)
+        finally:  # not to ask whether it was acquired: a signal may strike before that is known
+            try:
                 lock.release()
-        elif CROWDED <= len(waiting) < CAPACITY:
-            time.sleep(0)
+            except RuntimeError:
+                pass
         if len(waiting) < CAPACITY:
             return True
         self._dropped.add("overflow")
@@ -135,14 +138,17 @@ class Engine:
         was interrupted in.
         """
         lock = self._lock
-        if not lock.acquire(timeout=self._patience):
-            self._patience = 0.0
-            return
         try:
-            self._patience = DRAIN_SECONDS
-            self._fold(batches=max(len(self.pending), len(self.durations)) // BATCH + 1)
-        finally:
-            lock.release()
+            if lock.acquire(timeout=self._patience):
+                self._patience = DRAIN_SECONDS
+                self._fold(batches=max(len(self.pending), len(self.durations)) // BATCH + 1)
+            else:
+                self._patience = 0.0
+        finally:  # not to ask whether it was acquired: a signal may strike before that is known
+            try:
+                lock.release()
+            except RuntimeError:
+                pass
 
     def refuse(self, observations: int = 1) -> None:
         """Count observations whose values make no sense."""
@@ -167,10 +173,15 @@ class Engine:
         finally:
             self._folding = False
 
+    # A signal handler may raise at any call, at the beginning of any function and at the end of
+    # any round of a loop, and nowhere else. What these two methods call changes its state in one
+    # go, after its last call: so an entry that was struck has not been counted, and is put back.
+
     def _fold_observations(self) -> None:
         batch = self.pending[:BATCH]
-        del self.pending[: len(batch)]
-        entries = iter(batch)
+        entries, entry = iter(batch), None
+        count = len(batch)
+        del self.pending[:count]
         try:
             for entry in entries:
                 try:
@@ -181,8 +192,12 @@ class Engine:
                         entry.total += 1.0
                 except Exception as error:
                     guard.report("metrics.fold", error)
+                entry = None  # noqa: PLW2901 - it is counted, and not to be put back
         finally:
-            self.pending[:0] = entries  # none, unless an interrupt such as Ctrl-C ended the loop
+            if entry is not None:
+                self.pending[:0] = [entry, *entries]
+            else:
+                self.pending[:0] = entries  # none, unless the loop was struck
 
     def _fold_durations(self) -> None:
         batch = self.durations[:BATCH]
@@ -192,16 +207,18 @@ class Engine:
                 sinks[sink].append(seconds)
             except KeyError:
                 sinks[sink] = [seconds]
-        del self.durations[: len(batch)]
+        count = len(batch)
+        del self.durations[:count]
         try:
-            while sinks:
-                sink, durations = sinks.popitem()
+            for sink in list(sinks):
                 try:
-                    sink.fold(durations)
+                    sink.fold(sinks[sink])
                 except Exception as error:
                     guard.report("metrics.fold", error)
-        finally:  # none are left, unless an interrupt ended the loop
-            self.durations[:0] = [(sink, value) for sink in sinks for value in sinks[sink]]
+                del sinks[sink]
+        finally:
+            if sinks:
+                self.durations[:0] = [(sink, value) for sink in sinks for value in sinks[sink]]
 
     def _start_afresh(self) -> None:  # pragma: no cover - runs in children only, out of its sight
         """Begin, in a forked child: what the parent has pending, the parent folds."""

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
     from obskit.operation._starter import CallStarter
 
+SHORTAGE = (MemoryError, RecursionError)
+"""Errors that even the report of an error may raise; what the host has must reach the host."""
+
 
 def wrap_function(function: "Callable[..., Any]", starter: "CallStarter") -> "Callable[..., Any]":
     """Return a function that is an operation at each call."""
@@ -33,8 +36,9 @@ def wrap_function(function: "Callable[..., Any]", starter: "CallStarter") -> "Ca
         if outer is not None and outer.suppressed:
             return function(*args, **kwargs)
         instrument, cells, prepare, complete, enter, leave, told, clock, slow, durations = fast
-        operation = Operation()
+        operation: Operation = NO_OPERATION
         try:
+            operation = Operation()
             operation._instrument = instrument
             if outer is not None:
                 operation._outer = outer
@@ -52,12 +56,18 @@ def wrap_function(function: "Callable[..., Any]", starter: "CallStarter") -> "Ca
                 leave_span(operation)
             if not isinstance(fault, Exception):
                 raise
-            guard.report("operation.begin", fault)
+            try:
+                guard.report("operation.begin", fault)
+            except SHORTAGE:
+                pass
             return function(*args, **kwargs)
         try:
             result = function(*args, **kwargs) if kwargs else function(*args)
         except BaseException as error:
-            starter.finish_light(operation, error=error)
+            try:
+                starter.finish_light(operation, error=error)
+            except SHORTAGE:
+                pass
             raise
         else:
             try:
@@ -71,13 +81,18 @@ def wrap_function(function: "Callable[..., Any]", starter: "CallStarter") -> "Ca
                 else:
                     record_duration(cells, seconds)
             except Exception as fault:
-                guard.report("operation.end", fault)
+                try:
+                    guard.report("operation.end", fault)
+                except SHORTAGE:
+                    pass
             return result
         finally:
             try:
                 go_back(token)
             except ValueError:  # the function has left in another context than it came in
                 pass
+            except SHORTAGE:
+                become(outer)
             finally:
                 leave(operation)
                 if complete is not None:
@@ -125,8 +140,9 @@ def wrap_coroutine(function: "Callable[..., Any]", starter: "CallStarter") -> "C
         if outer is not None and outer.suppressed:
             return await function(*args, **kwargs)
         instrument, cells, prepare, complete, enter, leave, told, clock, slow, durations = fast
-        operation = Operation()
+        operation: Operation = NO_OPERATION
         try:
+            operation = Operation()
             operation._instrument = instrument
             if outer is not None:
                 operation._outer = outer
@@ -144,12 +160,18 @@ def wrap_coroutine(function: "Callable[..., Any]", starter: "CallStarter") -> "C
                 leave_span(operation)
             if not isinstance(fault, Exception):
                 raise
-            guard.report("operation.begin", fault)
+            try:
+                guard.report("operation.begin", fault)
+            except SHORTAGE:
+                pass
             return await function(*args, **kwargs)
         try:
             result = await function(*args, **kwargs) if kwargs else await function(*args)
         except BaseException as error:
-            starter.finish_light(operation, error=error)
+            try:
+                starter.finish_light(operation, error=error)
+            except SHORTAGE:
+                pass
             raise
         else:
             try:
@@ -163,7 +185,10 @@ def wrap_coroutine(function: "Callable[..., Any]", starter: "CallStarter") -> "C
                 else:
                     record_duration(cells, seconds)
             except Exception as fault:
-                guard.report("operation.end", fault)
+                try:
+                    guard.report("operation.end", fault)
+                except SHORTAGE:
+                    pass
             return result
         finally:
             here = False
@@ -176,6 +201,8 @@ def wrap_coroutine(function: "Callable[..., Any]", starter: "CallStarter") -> "C
                     operation.leave()
             except ValueError:  # closed by a finaliser, in a copy of the context
                 pass
+            except SHORTAGE:
+                become(outer)
             finally:
                 leave(operation)
                 if complete is not None and here:

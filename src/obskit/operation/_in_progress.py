@@ -1,13 +1,15 @@
 """What is running now: as gauges, and as a list; both are read from the operations in flight."""
 
+import os
 from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from prometheus_client.metrics_core import GaugeMetricFamily
 
-from obskit.context import unit_correlation_id
-from obskit.runtime import active_runtime
+from obskit.context import current_context, unit_correlation_id
+from obskit.operation._operation import Operation
+from obskit.runtime import active_runtime, keep_in_flight
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -107,3 +109,17 @@ def in_flight() -> list[InFlight]:
         for operation in runtime.store.in_flight.copy()
     ]
     return sorted(running, key=lambda operation: -operation.age)
+
+
+def _keep_what_runs() -> None:  # pragma: no cover - runs in children only, out of its sight
+    """Keep, in a forked child, what is in flight in the thread that has forked."""
+    record = current_context.get()
+    operation: Operation | None = None if record is None else record.operation
+    running: set[Operation] = set()
+    while operation is not None:
+        running.add(operation)
+        operation = operation.parent
+    keep_in_flight(running)
+
+
+os.register_at_fork(after_in_child=_keep_what_runs)  # after those of the modules above

@@ -4,7 +4,6 @@ import sys
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import replace
-from difflib import get_close_matches
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
@@ -227,6 +226,8 @@ def _spec(**declared: Any) -> OperationSpec:
 @lru_cache(maxsize=1_000)
 def _check_spelling(labels: tuple[str, ...]) -> None:
     """Refuse keywords that would be labels, but look like a parameter that is misspelt."""
+    from difflib import get_close_matches  # noqa: PLC0415 - needed by labels as keywords only
+
     for label in labels:
         for parameter in get_close_matches(label, _PARAMETERS, n=1, cutoff=0.75):
             raise LabelError(

@@ -1,6 +1,5 @@
 """How operations end."""
 
-import asyncio
 import sys
 from typing import Literal
 
@@ -25,5 +24,6 @@ def outcome_of(error: BaseException | None) -> Outcome:
 
 def _cancellations() -> tuple[type[BaseException], ...]:
     """Return the exceptions that mean cancellation in the event loops that are loaded."""
-    trio = sys.modules.get("trio")
-    return (asyncio.CancelledError,) if trio is None else (asyncio.CancelledError, trio.Cancelled)
+    asyncio, trio = sys.modules.get("asyncio.exceptions"), sys.modules.get("trio")
+    of_asyncio = () if asyncio is None else (asyncio.CancelledError,)
+    return of_asyncio if trio is None else (*of_asyncio, trio.Cancelled)

@@ -2,11 +2,9 @@
 
 import importlib
 import sys
-from dataclasses import dataclass
-from difflib import get_close_matches
 from functools import cached_property, partialmethod
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from obskit.errors import DeclarationError
 
@@ -20,12 +18,19 @@ MISSING: Any = object()
 """Stands for an attribute that is not there, or is but inherited."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
 class Place:
-    """One attribute of a class, of a module or of an object."""
+    """One attribute of a class, of a module or of an object.
 
-    owner: Any
-    name: str
+    Args:
+        owner: What holds it.
+        name: Its name.
+    """
+
+    __slots__ = ("name", "owner")
+
+    def __init__(self, owner: Any, name: str) -> None:
+        self.owner = owner
+        self.name = name
 
     @property
     def key(self) -> tuple[int, str]:
@@ -115,8 +120,7 @@ class Place:
             raise self.refusal("is not looked up on the object: instrument its class")
 
 
-@dataclass(frozen=True, slots=True)
-class Goal:
+class Goal(NamedTuple):
     """Where a place is to be found: a path of attributes from an object or a module."""
 
     root: Any
@@ -230,6 +234,8 @@ def suggestion(name: str, known: "Sequence[str]") -> str:
         name: The wrong name.
         known: The names that there are.
     """
+    from difflib import get_close_matches  # noqa: PLC0415 - needed by mistakes only
+
     close = get_close_matches(name, known, n=1)
     return f": did you mean {close[0]!r}?" if close else ""
 

@@ -186,8 +186,8 @@ class CallStarter(Starter):
             self.fast = self._fast(instrument)
 
     def _fast(self, instrument: SpecInstrument) -> tuple[Any, ...] | None:
-        runtime, spec, tracing = instrument.runtime, self.spec, instrument.tracing
-        if runtime.listeners or spec.outcome is not None:
+        runtime, tracing = instrument.runtime, instrument.tracing
+        if runtime.listeners:
             return None
         fixed = self._labels.fixed
         plain = fixed is not None and self._attributes is None and tracing is None
@@ -200,9 +200,15 @@ class CallStarter(Starter):
             runtime.store.in_flight.discard,
             runtime.store.told,
             runtime.clock.monotonic,
-            math.inf if spec.slow is None else spec.slow,
+            self._seconds_to_heed(),
             default_engine.durations,
         )
+
+    def _seconds_to_heed(self) -> float:
+        """Return the duration from which on the end of an operation takes more than counting."""
+        if self.spec.outcome is not None:
+            return -math.inf
+        return math.inf if self.spec.slow is None else self.spec.slow
 
     def _preparation(self, instrument: SpecInstrument) -> "Prepare":
         """Return what fills in labels, attributes and span, and finds where success is counted."""

@@ -5,7 +5,7 @@ Everything else takes what it needs as an argument or asks `active_runtime`.
 
 from obskit.runtime._configure import active_runtime, configure, redirected, shutdown
 from obskit.runtime._runtime import Backends, Runtime
-from obskit.runtime._store import MetricStore
+from obskit.runtime._store import MetricStore, keep_in_flight
 from obskit.runtime._switches import (
     SIGNALS,
     Signal,
@@ -31,6 +31,7 @@ __all__ = [
     "disabled",
     "enable",
     "enabled_signals",
+    "keep_in_flight",
     "redirected",
     "shutdown",
 ]

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 from obskit.runtime._runtime import Backends, Runtime
 from obskit.runtime._switches import dependents
 from obskit.settings import Settings, load_settings
-from obskit.workers import Worker
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
 
     from obskit.runtime._store import MetricStore
+    from obskit.workers import Worker
 
 STORES_KEPT = 16
 """Metrics of former configurations that go on counting when they are configured again."""
@@ -164,11 +164,13 @@ def _start_in_place_of(old: Runtime, new: Runtime) -> None:
         raise
 
 
-def _worker_of(runtime: Runtime) -> Worker | None:
+def _worker_of(runtime: Runtime) -> "Worker | None":
     """Return this process's part among the workers: the same for the same metrics, always."""
     directory = runtime.settings.workers_dir
     if directory is None or runtime.backends is not None:
         return None
+    from obskit.workers import Worker  # noqa: PLC0415 - needed only where workers share metrics
+
     key = (str(Path(directory).absolute()), runtime.registry)
     if key not in state.workers:
         state.workers[key] = Worker(*key)

@@ -1,7 +1,6 @@
 """One configuration at work."""
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from prometheus_client import REGISTRY
 
@@ -19,7 +18,6 @@ from obskit.logs import (
 from obskit.metrics import render
 from obskit.runtime._store import MetricStore
 from obskit.tracing import current_trace_ids, set_up_tracing
-from obskit.workers import warn_of_several_workers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -34,8 +32,7 @@ if TYPE_CHECKING:
     from obskit.workers import Worker
 
 
-@dataclass(frozen=True, slots=True)
-class Backends:
+class Backends(NamedTuple):
     """Where the signals go in place of what the settings say: for test suites."""
 
     registry: "CollectorRegistry"
@@ -139,6 +136,8 @@ class Runtime:
         shown = registry or self.registry
         if self.worker is not None and shown is self.registry:
             return self.worker.render(accept, names)
+        from obskit.workers import warn_of_several_workers  # noqa: PLC0415 - needed by scrapes only
+
         warn_of_several_workers()
         return render(shown, accept, names)
 

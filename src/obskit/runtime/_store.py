@@ -1,12 +1,11 @@
 """The metrics of one configuration, and the operations that are in flight."""
 
-import os
+import threading
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 from weakref import WeakSet
 
 from obskit._guard import guard
-from obskit.context import current_context
 from obskit.errors import DuplicateError
 from obskit.metrics import (
     Family,
@@ -66,7 +65,11 @@ class MetricStore:
         self.told.discard(operation)
 
     def keep(self, operations: set[Any]) -> None:
-        """Forget all operations in flight but some: in a forked child, the others do not run."""
+        """Forget all operations in flight but some: in a forked child, the others do not run.
+
+        Who held the registry's lock may not be there either: prometheus_client leaves it locked.
+        """
+        self._registry._lock = threading.Lock()
         self.in_flight.intersection_update(operations)
         self.told.intersection_update(operations)
 
@@ -185,16 +188,11 @@ class MetricStore:
 _stores: "WeakSet[MetricStore]" = WeakSet()
 
 
-def _keep_what_runs() -> None:  # pragma: no cover - runs in children only, out of its sight
-    """Keep, in a forked child, what is in flight in the thread that has forked."""
-    record = current_context.get()
-    operation = None if record is None else record.operation
-    running = set()
-    while operation is not None:
-        running.add(operation)
-        operation = operation.parent
+def keep_in_flight(operations: set[Any]) -> None:
+    """Forget, in a forked child, what is in flight in threads that are not there.
+
+    Args:
+        operations: Those that run in the child.
+    """
     for store in list(_stores):
-        store.keep(running)
-
-
-os.register_at_fork(after_in_child=_keep_what_runs)
+        store.keep(operations)

@@ -1,13 +1,13 @@
 """Which signals of which operations are switched off, and who has to know when that changes."""
 
 import weakref
+from collections.abc import Iterable
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, Literal, Protocol, Self, get_args
 
 from obskit.errors import DeclarationError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
     from types import TracebackType
 
 Signal = Literal["metric", "log", "span"]
@@ -52,7 +52,8 @@ class Dependents:
 
 dependents = Dependents()
 
-_off: dict[str, frozenset[Signal]] = {}
+_off: dict[tuple[str, Signal], None] = {}
+"""Patterns and signals that are switched off; single dict operations are atomic: no lock."""
 
 
 def enabled_signals(name: str) -> frozenset[Signal]:
@@ -61,15 +62,16 @@ def enabled_signals(name: str) -> frozenset[Signal]:
     Args:
         name: The operation's name.
     """
-    enabled = SIGNALS
-    for pattern, signals in _off.copy().items():
-        if fnmatchcase(name, pattern):
-            enabled -= signals
-    return enabled
+    return SIGNALS - {
+        signal for pattern, signal in _off.copy() if name == pattern or fnmatchcase(name, pattern)
+    }
 
 
 class Switch:
     """What `disable` gives; leaving it as a context manager switches on again.
+
+    What was off before stays off. Blocks of one pattern should be nested, then: where two threads
+    overlap, the first to come switches on again.
 
     Args:
         pattern: What was switched off.
@@ -89,10 +91,10 @@ class Switch:
         error: BaseException | None,
         trace: "TracebackType | None",
     ) -> None:
-        _switch(self._pattern, _off.get(self._pattern, frozenset()) - self._signals)
+        _switch_on([self._pattern], self._signals)
 
 
-def disable(pattern: str, *, signals: "Iterable[Signal] | None" = None) -> Switch:
+def disable(pattern: str, *, signals: Iterable[Signal] | None = None) -> Switch:
     """Switch operations off while the program runs; a call in progress ends as it began.
 
     An operation with all signals off costs hardly more than the bare call.
@@ -109,12 +111,14 @@ def disable(pattern: str, *, signals: "Iterable[Signal] | None" = None) -> Switc
         DeclarationError: If the pattern is no text, or a signal none of the three.
     """
     wanted = _checked(pattern, signals)
-    before = _off.get(pattern, frozenset())
-    _switch(pattern, before | wanted)
-    return Switch(pattern, wanted - before)
+    fresh = frozenset(signal for signal in wanted if (pattern, signal) not in _off)
+    for signal in fresh:
+        _off[pattern, signal] = None
+    dependents.changed()
+    return Switch(pattern, fresh)
 
 
-def enable(pattern: str = "*", *, signals: "Iterable[Signal] | None" = None) -> None:
+def enable(pattern: str = "*", *, signals: Iterable[Signal] | None = None) -> None:
     """Switch on what `disable` has switched off; nothing happens where nothing was.
 
     Args:
@@ -125,20 +129,21 @@ def enable(pattern: str = "*", *, signals: "Iterable[Signal] | None" = None) -> 
         DeclarationError: If the pattern is no text, or a signal none of the three.
     """
     wanted = _checked(pattern, signals)
-    for known in list(_off) if pattern == "*" else [pattern]:
-        _switch(known, _off.get(known, frozenset()) - wanted)
+    _switch_on(disabled() if pattern == "*" else [pattern], wanted)
 
 
 def disabled() -> dict[str, frozenset[Signal]]:
     """Return what is switched off: patterns and their signals."""
-    return _off.copy()
+    found: dict[str, frozenset[Signal]] = {}
+    for pattern, signal in _off.copy():
+        found[pattern] = found.get(pattern, frozenset()) | {signal}
+    return found
 
 
-def _switch(pattern: str, signals: frozenset[Signal]) -> None:
-    if signals:
-        _off[pattern] = signals
-    else:
-        _off.pop(pattern, None)
+def _switch_on(patterns: Iterable[str], signals: frozenset[Signal]) -> None:
+    for pattern in patterns:
+        for signal in signals:
+            _off.pop((pattern, signal), None)
     dependents.changed()
 
 
@@ -147,6 +152,9 @@ def _checked(pattern: Any, signals: Any) -> frozenset[Signal]:
         raise DeclarationError(f"pattern={pattern!r}: give an operation's name, or a pattern")
     if signals is None:
         return SIGNALS
-    if isinstance(signals, str) or not SIGNALS.issuperset(signals):
+    given: list[Any] = [signals]
+    if isinstance(signals, Iterable) and not isinstance(signals, str):
+        given = list(signals)
+    if any(signal not in get_args(Signal) for signal in given) or isinstance(signals, str):
         raise DeclarationError(f"signals={signals!r}: give some of {', '.join(sorted(SIGNALS))}")
-    return frozenset(signals)
+    return frozenset(signal for signal in SIGNALS if signal in given)

@@ -3,20 +3,18 @@
 import ast
 import inspect
 import re
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from obskit.settings import _settings
-from obskit.settings._rules import RULES, own_variable
 from obskit.settings._settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-@dataclass(frozen=True, slots=True)
-class SettingDescription:
+class SettingDescription(NamedTuple):
     """One setting, for a reference page."""
 
     name: str
@@ -79,6 +77,8 @@ def _declarations(module: ast.Module) -> "Iterator[tuple[str, str, str]]":
 
 
 def _variables(name: str) -> tuple[str, ...]:
+    from obskit.settings._rules import RULES, own_variable  # noqa: PLC0415 - for documentation only
+
     rule = RULES[name]
     own = () if rule.keyword_only else (own_variable(name),)
     return (*own, *(standard.variable for standard in rule.standards))

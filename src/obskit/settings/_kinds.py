@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry
 
+from obskit.settings._tokens import BEARER_SYNTAX
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
@@ -30,9 +32,6 @@ RESERVED_HEADERS = frozenset(
     """.split()  # noqa: SIM905 - a list would take sixty lines
 )
 """Headers that HTTP frames, routes or guards messages with, or that trace contexts are in."""
-
-BEARER_TOKEN = re.compile(r"[A-Za-z0-9\-._~+/]+=*")
-"""``b64token`` of RFC 6750, section 2.1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +100,7 @@ def _matching(pattern: re.Pattern[str]) -> "Callable[[object], str]":
 
 _header = _matching(HEADER_NAME)
 _metric_name = _matching(METRIC_NAME)
-_token = _matching(BEARER_TOKEN)
+_token = _matching(re.compile(BEARER_SYNTAX))
 
 
 def _prefix(value: object) -> str:
@@ -167,8 +166,3 @@ DIRECTORY = Kind("the path of a directory", _directory)
 POSITIVE_INTEGER = Kind("a whole number above 0", _positive_integer, read=int)
 DURATION = Kind("a finite number of seconds, 0 or more", _duration, read=float)
 REGISTRY = Kind("a prometheus_client CollectorRegistry or None", _registry)
-
-
-def is_bearer_token(text: object) -> bool:
-    """Tell whether a text can be a bearer token: ``b64token`` of RFC 6750, section 2.1."""
-    return isinstance(text, str) and BEARER_TOKEN.fullmatch(text) is not None

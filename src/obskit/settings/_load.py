@@ -4,15 +4,7 @@ import os
 from collections import ChainMap
 from typing import TYPE_CHECKING, Any
 
-from obskit.settings._rules import RULES
 from obskit.settings._settings import Settings
-from obskit.settings._sources import (
-    FILE_VARIABLE,
-    from_environment,
-    from_file,
-    from_keywords,
-    from_standards,
-)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -47,12 +39,15 @@ def load_settings(
             setting.
         MissingExtraError: If the file is YAML and no YAML library is installed.
     """
+    from obskit.settings import _sources as sources  # noqa: PLC0415 - needed by configure only
+    from obskit.settings._rules import RULES  # noqa: PLC0415 - the same
+
     variables = os.environ if environ is None else environ
-    named = (variables.get(FILE_VARIABLE) or None) if file is None else file
+    named = (variables.get(sources.FILE_VARIABLE) or None) if file is None else file
     given: ChainMap[str, Given] = ChainMap(
-        from_keywords(keywords),
-        from_environment(variables),
-        from_standards(variables),
-        from_file(named),
+        sources.from_keywords(keywords),
+        sources.from_environment(variables),
+        sources.from_standards(variables),
+        sources.from_file(named),
     )
     return Settings(**{name: given[name].resolve() for name in RULES if name in given})

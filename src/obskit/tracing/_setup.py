@@ -9,7 +9,6 @@ from opentelemetry import trace
 from obskit._guard import guard
 from obskit._version import __version__
 from obskit.errors import MissingExtraError
-from obskit.tracing._deadline import DeadlineCaller
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
@@ -17,6 +16,7 @@ if TYPE_CHECKING:
     from opentelemetry.trace import TracerProvider as AnyTracerProvider
 
     from obskit.settings import Settings
+    from obskit.tracing._deadline import DeadlineCaller
 
 _providers_of_ours: "weakref.WeakSet[Any]" = weakref.WeakSet()
 """Global providers that obskit has installed: they are not "the host's own" next time."""
@@ -38,7 +38,7 @@ class Tracing:
         self.tracer: Tracer = provider.get_tracer("obskit", __version__)
         self.ended: bool = False
         self._hangs = False
-        self._caller = DeadlineCaller(_report) if owned else None
+        self._caller = _deadline_caller() if owned else None
 
     def flush(self, timeout: float) -> None:
         """Send the spans that wait in a provider of ours; give up on a back end that hangs.
@@ -66,6 +66,12 @@ class Tracing:
         self._hangs = not self._caller.call(getattr(self.provider, method), timeout)
         if self._hangs:
             _report(TimeoutError(f"spans not flushed in {timeout} s"))
+
+
+def _deadline_caller() -> "DeadlineCaller":
+    from obskit.tracing._deadline import DeadlineCaller  # noqa: PLC0415 - providers of ours only
+
+    return DeadlineCaller(_report)
 
 
 def _report(error: Exception) -> None:

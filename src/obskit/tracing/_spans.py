@@ -1,5 +1,6 @@
 """Where OpenTelemetry keeps the current span."""
 
+import math
 from typing import TYPE_CHECKING
 
 from opentelemetry import context as opentelemetry_context
@@ -32,10 +33,13 @@ def end_span(span: Span, seconds: float) -> None:
 
     Args:
         span: One that has been started.
-        seconds: How long it took.
+        seconds: How long it took; if that makes no sense, the span's own clock tells.
     """
     started = getattr(span, "start_time", None)  # the SDK's spans tell, in nanoseconds
-    span.end(None if started is None else started + int(seconds * 1e9))
+    if started is not None and 0 <= seconds < math.inf:
+        span.end(started + int(seconds * 1e9))
+    else:
+        span.end()
 
 
 def current_server_span() -> Span | None:
