@@ -44,6 +44,30 @@ def test_nothing_of_others_is_loaded(module: str) -> None:
     assert module in loaded
 
 
+def test_what_is_needed_later_is_imported_later() -> None:
+    """A program that only decorates pays for nothing else: `configure` or the first use does."""
+    loaded = after(
+        """
+        import json, sys
+        import obskit
+
+        @obskit.observe("work", channel="web")
+        def work():
+            return 1
+
+        work()
+        print(json.dumps(sorted(sys.modules)))
+        """
+    )
+    later = {
+        *("structlog", "rich", "asyncio", "wrapt", "concurrent.futures", "queue"),
+        *("opentelemetry.baggage", "opentelemetry.trace.propagation.tracecontext"),
+        *("obskit.asgi", "obskit.health", "obskit.instruments"),
+        *("obskit.settings._rules", "obskit.tracing._deadline", "obskit.operation._layer"),
+    }
+    assert later.intersection(loaded) == set()
+
+
 @pytest.mark.parametrize("module", MODULES)
 def test_nothing_is_installed_started_or_registered(module: str) -> None:
     found = after(

@@ -1,6 +1,7 @@
 """The write path: nothing waits, nothing is lost without being counted."""
 
 import gc
+import math
 import os
 import signal
 import sys
@@ -10,9 +11,19 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from obskit.clock import ManualClock
-from obskit.metrics import Counter, CounterCell, Engine, Histogram, HistogramCell, MetricSpec
+from obskit.metrics import (
+    Counter,
+    CounterCell,
+    Engine,
+    Histogram,
+    HistogramCell,
+    MetricSpec,
+    OperationCells,
+)
 from obskit.metrics import _engine as engine_module
 from obskit.metrics import _family as family_module
 from obskit.metrics._engine import BATCH
@@ -30,6 +41,37 @@ class Finalised:
 
 def counter(engine: Engine) -> CounterCell:
     return CounterCell(MetricSpec("counter", "orders", ""), engine)
+
+
+def operations(engine: Engine) -> OperationCells:
+    spec = MetricSpec("histogram", "seconds", "", buckets=(0.1, 1.0, 10.0))
+    return OperationCells(counter(engine), HistogramCell(spec, engine))
+
+
+class Sink:
+    """Takes durations, and notes which ones."""
+
+    def __init__(self) -> None:
+        self.taken: list[Any] = []
+        self.folds = 0
+
+    def fold(self, durations: list[Any], /) -> None:
+        self.folds += 1
+        self.taken += durations
+
+
+class StrikingSink(Sink):
+    """A sink that something strikes in the middle of a fold, for the first time only."""
+
+    def __init__(self, error: BaseException) -> None:
+        super().__init__()
+        self._error: BaseException | None = error
+
+    def fold(self, durations: list[Any], /) -> None:
+        error, self._error = self._error, None
+        if error is not None:
+            raise error
+        super().fold(durations)
 
 
 def held_by_another_thread(engine: Engine) -> Callable[[], None]:
@@ -91,19 +133,24 @@ def test_a_failing_fold_is_reported_and_the_rest_is_folded(
     assert [(site, type(error)) for site, error in faults] == [("metrics.fold", ValueError)]
 
 
-def test_an_interrupt_during_a_fold_loses_nothing_that_follows(engine: Engine) -> None:
-    def interrupt(_: Any) -> None:
-        raise KeyboardInterrupt
-
+def test_an_interrupt_during_a_fold_loses_nothing(engine: Engine) -> None:
+    """What was struck before it had counted is folded again, in its place."""
+    strikes = [KeyboardInterrupt()]
     seen: list[int] = []
+
+    def struck(number: int) -> None:
+        if strikes:
+            raise strikes.pop()
+        seen.append(number)
+
     engine.record(seen.append, 1)
-    engine.record(interrupt, None)
-    engine.record(seen.append, 2)
+    engine.record(struck, 2)
+    engine.record(seen.append, 3)
     with pytest.raises(KeyboardInterrupt):
         engine.drain()
-    engine.record(seen.append, 3)
+    engine.record(seen.append, 4)
     engine.drain()
-    assert seen == [1, 2, 3]
+    assert seen == [1, 2, 3, 4]
 
 
 def test_recording_and_reading_inside_a_fold_return_at_once(engine: Engine) -> None:
@@ -238,6 +285,114 @@ def test_many_readers_of_a_stuck_engine_wait_once(
     end()
 
 
+def test_durations_are_folded_together_by_sink_and_in_order(engine: Engine) -> None:
+    sinks = [Sink(), Sink(), Sink()]
+    for number in range(BATCH):
+        engine.record_duration(sinks[number % 3], number)
+    assert [sink.folds for sink in sinks] == [0, 0, 0]
+    engine.drain()
+    assert [sink.folds for sink in sinks] == [1, 1, 1]
+    for first, sink in enumerate(sinks):
+        assert sink.taken == list(range(first, BATCH, 3))
+
+
+def test_a_full_batch_of_durations_is_folded_by_whoever_finds_it(engine: Engine) -> None:
+    sink = Sink()
+    for number in range(BATCH + 1):
+        engine.record_duration(sink, number)
+    assert (sink.taken, sink.folds) == (list(range(BATCH)), 1)
+
+
+def test_a_drain_folds_more_than_a_batch_of_durations(engine: Engine) -> None:
+    end = held_by_another_thread(engine)
+    sink = Sink()
+    for number in range(3 * BATCH):
+        engine.record_duration(sink, number)
+    end()
+    engine.drain()
+    assert sink.taken == list(range(3 * BATCH))
+
+
+def test_a_full_buffer_of_durations_drops_and_counts(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine_module, "CAPACITY", 2_000)
+    monkeypatch.setattr(engine_module, "CROWDED", 1_500)
+    end = held_by_another_thread(engine)
+    cells = operations(engine)
+    for _ in range(2_005):
+        engine.record_duration(cells, 1.0)
+    assert len(engine.durations) == 2_000
+    end()
+    assert (cells.total.value, cells.duration.value) == (2_000, 2_000)
+    assert engine.dropped_observations == {"overflow": 5, "refused": 0}
+
+
+def test_a_failing_sink_is_reported_and_the_others_are_folded(
+    engine: Engine, faults: list[tuple[str, Exception]]
+) -> None:
+    sinks = [Sink(), StrikingSink(ValueError()), Sink()]
+    for sink in sinks:
+        engine.record_duration(sink, 1.0)
+    engine.drain()
+    assert [sink.taken for sink in sinks] == [[1.0], [], [1.0]]
+    assert [(site, type(error)) for site, error in faults] == [("metrics.fold", ValueError)]
+
+
+@pytest.mark.parametrize("struck", [0, 1, 2])
+def test_an_interrupt_during_a_fold_of_durations_loses_nothing(engine: Engine, struck: int) -> None:
+    """Neither those of other sinks, nor those of the one whose fold has not begun to count."""
+    sinks = [Sink(), Sink(), Sink()]
+    sinks[struck] = StrikingSink(KeyboardInterrupt())
+    for number in range(30):
+        engine.record_duration(sinks[number % 3], number)
+    with pytest.raises(KeyboardInterrupt):
+        engine.drain()
+    for number in range(30, 60):
+        engine.record_duration(sinks[number % 3], number)
+    engine.drain()
+    for first, sink in enumerate(sinks):
+        assert sink.taken == list(range(first, 60, 3))
+
+
+def test_recording_and_reading_inside_a_fold_of_durations_return_at_once(engine: Engine) -> None:
+    cells = operations(engine)
+    seen: list[float] = []
+
+    class Recording(Sink):
+        def fold(self, durations: list[Any], /) -> None:
+            for _ in range(2 * BATCH):
+                engine.record_duration(cells, 0.5)
+            seen.append(cells.total.value)
+
+    engine.record_duration(Recording(), 1.0)
+    engine.drain()
+    assert seen == [0.0]
+    assert (cells.total.value, cells.duration.value) == (2 * BATCH, 2 * BATCH)
+
+
+@given(
+    st.lists(
+        st.floats(0, 20)
+        | st.sampled_from([0.1, 1.0, 10.0, -0.0, 1e308, -1.0, math.inf, -math.inf, math.nan]),
+        max_size=40,
+    )
+)
+def test_a_batch_counts_what_its_durations_count_one_by_one(durations: list[float]) -> None:
+    """Refused values among them, wherever they stand; each call is counted all the same."""
+    together, apart = Engine(ManualClock()), Engine(ManualClock())
+    cells, single = operations(together), operations(apart)
+    for seconds in durations:
+        together.record_duration(cells, seconds)
+        single.duration.observe_duration(seconds)
+    together.drain()
+    apart.drain()
+    assert cells.total.value == len(durations)
+    assert cells.duration.counts == single.duration.counts
+    assert cells.duration.sum == pytest.approx(single.duration.sum)
+    assert together.dropped_observations == apart.dropped_observations
+
+
 def exit_status(child: int) -> int:
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
@@ -268,6 +423,22 @@ def test_a_child_leaves_what_is_pending_to_its_parent(engine: Engine) -> None:
 
     assert in_child(work) == 0
     assert cell.value == 105
+
+
+@pytest.mark.filterwarnings("ignore:.*use of fork:DeprecationWarning")
+def test_a_child_leaves_the_durations_that_are_pending_to_its_parent(engine: Engine) -> None:
+    cells = operations(engine)
+    engine.record_duration(cells, 1.0)
+    engine.drain()
+    for _ in range(100):
+        engine.record_duration(cells, 1.0)
+
+    def work() -> bool:
+        engine.record_duration(cells, 1.0)
+        return (cells.total.value, cells.duration.value) == (2, 2)
+
+    assert in_child(work) == 0
+    assert (cells.total.value, cells.duration.value) == (101, 101)
 
 
 @pytest.mark.filterwarnings("ignore:.*use of fork:DeprecationWarning")

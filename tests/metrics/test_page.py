@@ -356,6 +356,14 @@ def test_a_collector_with_ways_of_its_own_is_asked_in_the_usual_way(
         assert render(registry, accept)[0] == their_page(registry, accept)
 
 
+def test_a_handle_registered_by_hand_is_shown_like_its_family(registry: CollectorRegistry) -> None:
+    counter = Counter("orders", "", ["channel"], registry=None)
+    counter.labels("web").inc()
+    registry.register(counter)
+    for accept in (TEXT, OPENMETRICS):
+        assert render(registry, accept)[0] == their_page(registry, accept)
+
+
 def test_removed_series_are_not_shown_and_may_return(registry: CollectorRegistry) -> None:
     counter = Counter("orders", "", ["channel"], registry=registry)
     counter.labels("web").inc(5)

@@ -13,9 +13,10 @@ from unittest.mock import patch
 
 import pytest
 from prometheus_client import CollectorRegistry
-from tests.kits.callable_members import KINDS
+from tests.kits.callable_table import KINDS
 from tests.kits.callables import Kind
-from tests.kits.torture import Subject, check_calls, check_nature
+from tests.kits.nature import check_nature
+from tests.kits.torture import Subject, check_calls
 
 from obskit.clock import ManualClock
 from obskit.errors import DeclarationError, LabelError

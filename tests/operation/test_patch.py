@@ -18,15 +18,16 @@ from importlib.metadata import version
 from typing import Any
 
 import pytest
-from tests.kits.callable_members import KINDS
+from tests.kits.callable_table import KINDS
 from tests.kits.callables import Kind, identity, is_named
+from tests.kits.nature import QUESTIONS, check_nature
 from tests.kits.patched import (
     Client,
     Mobile,
     members,
     title,
 )
-from tests.kits.torture import QUESTIONS, Subject, check_calls, check_nature, double
+from tests.kits.torture import Subject, check_calls, double
 
 import obskit
 from obskit.errors import DeclarationError

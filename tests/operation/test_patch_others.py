@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import wrapt
-from tests.kits.callable_members import KINDS
+from tests.kits.callable_table import KINDS
 from tests.kits.patched import (
     Client,
     a_class,

@@ -7,7 +7,6 @@ import time
 from collections.abc import Generator
 
 import pytest
-
 from tests.kits.programs import run
 
 

@@ -178,8 +178,8 @@ class HttpRequest(Operation):
     ) -> None:
         self.method: str = method if method in METHODS else OTHER_METHOD
         self._instrument = instrument
-        self.name = self.method
-        self.fields = {CORRELATION_ID: correlation_id}
+        self.name: str = self.method
+        self.fields: dict[str, Any] = {CORRELATION_ID: correlation_id}
         self.path: str = path
         self.client: str = ""
         self.status: int | None = None
@@ -232,7 +232,7 @@ class HttpRequest(Operation):
             self._outcome = "error"
         route = self.route
         self.name = f"{self.method} {route}"
-        self.labels = {
+        self.labels: Mapping[str, str] = {
             "method": self.method,
             "route": route,
             "status": str(self.status),
@@ -257,7 +257,7 @@ class HttpRequest(Operation):
             if self._host_span is not None:
                 return
             self._trace = parent = read_trace_headers(self._headers, TraceContext())
-            self.span = tracer.start_span(
+            self.span: Span | None = tracer.start_span(
                 self.method,
                 context=parent,
                 kind=SpanKind.SERVER,

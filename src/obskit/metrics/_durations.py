@@ -29,8 +29,8 @@ class OperationCells:
     __slots__ = ("duration", "sampled", "total")
 
     def __init__(self, total: "CounterCell", duration: "HistogramCell") -> None:
-        self.total = total
-        self.duration = duration
+        self.total: CounterCell = total
+        self.duration: HistogramCell = duration
         self.sampled: SampledCells = SampledCells(self)
 
     def fold(self, durations: list[float], /) -> None:

@@ -213,7 +213,7 @@ class TimedBlock:
     __slots__ = ("_instrument", "_started", "_timer", "duration", "outer")
 
     def __init__(self, timer: Timer, outer: "TimedBlock | None" = None) -> None:
-        self.outer = outer
+        self.outer: TimedBlock | None = outer
         self.duration: float | None = None
         self._timer = timer
         self._instrument: Timed | None = None

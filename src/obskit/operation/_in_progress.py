@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 from prometheus_client.metrics_core import GaugeMetricFamily
 
 from obskit.context import current_context, unit_correlation_id
-from obskit.operation._operation import Operation
+from obskit.operation._operation import Operation  # noqa: TC001 - its at-fork hook comes first
 from obskit.runtime import active_runtime, keep_in_flight
 
 if TYPE_CHECKING:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from obskit.runtime._runtime import Backends, Runtime
 from obskit.runtime._switches import dependents
 from obskit.settings import Settings, load_settings
+from obskit.workers import Worker
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
 
     from obskit.runtime._store import MetricStore
-    from obskit.workers import Worker
 
 STORES_KEPT = 16
 """Metrics of former configurations that go on counting when they are configured again."""
@@ -169,8 +169,6 @@ def _worker_of(runtime: Runtime) -> "Worker | None":
     directory = runtime.settings.workers_dir
     if directory is None or runtime.backends is not None:
         return None
-    from obskit.workers import Worker  # noqa: PLC0415 - needed only where workers share metrics
-
     key = (str(Path(directory).absolute()), runtime.registry)
     if key not in state.workers:
         state.workers[key] = Worker(*key)

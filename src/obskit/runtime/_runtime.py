@@ -18,6 +18,7 @@ from obskit.logs import (
 from obskit.metrics import render
 from obskit.runtime._store import MetricStore
 from obskit.tracing import current_trace_ids, set_up_tracing
+from obskit.workers import warn_of_several_workers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -136,8 +137,6 @@ class Runtime:
         shown = registry or self.registry
         if self.worker is not None and shown is self.registry:
             return self.worker.render(accept, names)
-        from obskit.workers import warn_of_several_workers  # noqa: PLC0415 - needed by scrapes only
-
         warn_of_several_workers()
         return render(shown, accept, names)
 

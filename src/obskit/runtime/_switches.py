@@ -32,7 +32,7 @@ class Dependents:
     """
 
     def __init__(self) -> None:
-        self.version = 0
+        self.version: int = 0
         self._known: dict[int, weakref.ref[Any]] = {}
 
     def add(self, dependent: Dependent) -> None:
@@ -111,7 +111,9 @@ def disable(pattern: str, *, signals: Iterable[Signal] | None = None) -> Switch:
         DeclarationError: If the pattern is no text, or a signal none of the three.
     """
     wanted = _checked(pattern, signals)
-    fresh = frozenset(signal for signal in wanted if (pattern, signal) not in _off)
+    fresh: frozenset[Signal] = frozenset(
+        signal for signal in wanted if (pattern, signal) not in _off
+    )
     for signal in fresh:
         _off[pattern, signal] = None
     dependents.changed()
@@ -134,10 +136,10 @@ def enable(pattern: str = "*", *, signals: Iterable[Signal] | None = None) -> No
 
 def disabled() -> dict[str, frozenset[Signal]]:
     """Return what is switched off: patterns and their signals."""
-    found: dict[str, frozenset[Signal]] = {}
+    found: dict[str, set[Signal]] = {}
     for pattern, signal in _off.copy():
-        found[pattern] = found.get(pattern, frozenset()) | {signal}
-    return found
+        found.setdefault(pattern, set()).add(signal)
+    return {pattern: frozenset(signals) for pattern, signals in found.items()}
 
 
 def _switch_on(patterns: Iterable[str], signals: frozenset[Signal]) -> None:
@@ -152,9 +154,8 @@ def _checked(pattern: Any, signals: Any) -> frozenset[Signal]:
         raise DeclarationError(f"pattern={pattern!r}: give an operation's name, or a pattern")
     if signals is None:
         return SIGNALS
-    given: list[Any] = [signals]
-    if isinstance(signals, Iterable) and not isinstance(signals, str):
-        given = list(signals)
-    if any(signal not in get_args(Signal) for signal in given) or isinstance(signals, str):
+    several = isinstance(signals, Iterable) and not isinstance(signals, str)
+    given: list[Any] = list(signals) if several else [None]
+    if any(signal not in get_args(Signal) for signal in given):
         raise DeclarationError(f"signals={signals!r}: give some of {', '.join(sorted(SIGNALS))}")
     return frozenset(signal for signal in SIGNALS if signal in given)
