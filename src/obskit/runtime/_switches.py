@@ -50,7 +50,7 @@ class Dependents:
                 dependent.reconfigure()
 
 
-dependents = Dependents()
+dependents: Dependents = Dependents()
 
 _off: dict[tuple[str, Signal], None] = {}
 """Patterns and signals that are switched off; single dict operations are atomic: no lock."""
