@@ -36,9 +36,9 @@ from opentelemetry.util._once import Once
 from prometheus_client import REGISTRY
 
 import obskit
-from obskit._guard import guard
+from obskit._guard import Tally, guard
 from obskit.metrics import default_engine
-from obskit.runtime import MetricStore, active_runtime
+from obskit.runtime import MetricStore, active_runtime, dependents
 from obskit.testing import observing
 
 if TYPE_CHECKING:
@@ -47,6 +47,13 @@ if TYPE_CHECKING:
     import httpx
     import pytest
     from sybil import Document, Example, Region
+
+_COUNTS: tuple[tuple[Any, str], ...] = (
+    (guard, "_faults"),
+    (default_engine, "_dropped"),
+    (default_engine, "_refused_series"),
+)
+"""What obskit counts about itself, for the whole process."""
 
 PAGE = "the page"
 """Where a document's namespace holds its `Page`: no name that Python code could use."""
@@ -73,8 +80,9 @@ class Page:
         """Begin with nothing configured."""
         self._stack.enter_context(_directory())
         self._stack.enter_context(_quiet_client())
-        for counts in (guard.counts, default_engine.dropped_series):
-            self._stack.enter_context(mock.patch.dict(counts, clear=True))
+        for holder, counts in _COUNTS:
+            self._stack.enter_context(mock.patch.object(holder, counts, Tally()))
+        self._stack.enter_context(mock.patch.object(dependents, "_known", {}))
         self._stack.enter_context(_environment())
         self._stack.enter_context(_registry())
         self._stack.enter_context(_tracer_provider())

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import obskit
+from obskit.runtime import dependents
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -25,3 +26,9 @@ def _unconfigured(monkeypatch: pytest.MonkeyPatch) -> "Generator[None]":
             monkeypatch.delenv(name)
     yield
     obskit.shutdown()
+
+
+@pytest.fixture
+def alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Functions that other tests have decorated do not show their metrics in this one."""
+    monkeypatch.setattr(dependents, "_known", {})

@@ -1,7 +1,6 @@
 """Labels whose values are declared, and the zeros that such declarations show before any call."""
 
 import enum
-import gc
 from collections.abc import Generator
 from dataclasses import dataclass
 from typing import Any
@@ -44,10 +43,7 @@ class Unprintable:
         raise RuntimeError("broken")
 
 
-@pytest.fixture(autouse=True)
-def _collected() -> None:
-    """Functions that other tests have decorated show their zeros as long as they are there."""
-    gc.collect()
+pytestmark = pytest.mark.usefixtures("alone")
 
 
 @pytest.fixture

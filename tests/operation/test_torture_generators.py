@@ -42,7 +42,10 @@ def test_any_program_in_any_way(form: str, data: st.DataObject) -> None:
     with complaints() as heard:
         trace, outcomes = recorded(source, script)
     assert trace.steps == bare.steps
-    assert trace.log == bare.log
+    if bare.refused:  # who goes on after it was closed does so without its operation
+        assert [entry or "work" for entry in trace.log] == [entry or "work" for entry in bare.log]
+    else:
+        assert trace.log == bare.log
     if not bare.refused:
         assert heard == []
         assert outcomes == [bare.outcome][: bare.began]

@@ -3,6 +3,7 @@
 import re
 from typing import TYPE_CHECKING
 
+from obskit.metrics import InternalMetrics
 from obskit.testing._listing import listing, suggestion
 
 if TYPE_CHECKING:
@@ -26,7 +27,10 @@ class Metrics:
 
     def __init__(self, registries: "Callable[[], list[CollectorRegistry]]") -> None:
         self._registries = registries
-        self._before = self._samples()
+        self._before: Samples = {  # obskit's own counts are the process's, shown so far or not
+            **{(name, labels): value for name, labels, value in _each(InternalMetrics())},
+            **self._samples(),
+        }
 
     def value(self, name: str, /, **labels: str) -> float:
         """Return the sum of the samples of a name that have these labels, or 0.
@@ -106,7 +110,7 @@ class Metrics:
         }
 
 
-def _each(registry: "CollectorRegistry") -> "Iterator[tuple[str, Labels, float]]":
+def _each(registry: "CollectorRegistry | InternalMetrics") -> "Iterator[tuple[str, Labels, float]]":
     for metric in registry.collect():
         for sample in metric.samples:
             yield sample.name, frozenset(sample.labels.items()), sample.value
