@@ -34,11 +34,12 @@ from unittest import mock
 from opentelemetry import trace
 from opentelemetry.util._once import Once
 from prometheus_client import REGISTRY
+from tests.kits.isolation import alone
 
 import obskit
 from obskit._guard import Tally, guard
 from obskit.metrics import default_engine
-from obskit.runtime import MetricStore, active_runtime, dependents
+from obskit.runtime import MetricStore, active_runtime
 from obskit.testing import observing
 
 if TYPE_CHECKING:
@@ -82,7 +83,7 @@ class Page:
         self._stack.enter_context(_quiet_client())
         for holder, counts in _COUNTS:
             self._stack.enter_context(mock.patch.object(holder, counts, Tally()))
-        self._stack.enter_context(mock.patch.object(dependents, "_known", {}))
+        self._stack.enter_context(alone())
         self._stack.enter_context(_environment())
         self._stack.enter_context(_registry())
         self._stack.enter_context(_tracer_provider())

@@ -4,9 +4,9 @@ import os
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.kits.isolation import alone
 
 import obskit
-from obskit.runtime import dependents
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -28,7 +28,8 @@ def _unconfigured(monkeypatch: pytest.MonkeyPatch) -> "Generator[None]":
     obskit.shutdown()
 
 
-@pytest.fixture
-def alone(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(name="alone")
+def _alone() -> "Generator[None]":
     """Functions that other tests have decorated do not show their metrics in this one."""
-    monkeypatch.setattr(dependents, "_known", {})
+    with alone():
+        yield
