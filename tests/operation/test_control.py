@@ -414,3 +414,33 @@ def test_it_goes_into_threads_with_the_context(observed: Observed) -> None:
             assert pool.submit(work).result() == "work"
         assert pool.submit(obskit.carry(work)).result() == "work"
     observed.operation("work").times(2)
+
+
+@pytest.mark.anyio
+async def test_a_block_that_was_not_recorded_ends_nobody_elses(emitted: Emitted) -> None:
+    """It was entered while it was switched off, inside of an operation that was not."""
+    block = obskit.observe("block")
+    entered = [asyncio.Event(), asyncio.Event()]
+    leave = [asyncio.Event(), asyncio.Event()]
+
+    async def work(number: int) -> None:
+        with block:
+            entered[number].set()
+            await leave[number].wait()
+
+    async def work_inside() -> None:
+        with obskit.observe("outer"):
+            await work(0)
+            assert obskit.current().name == "outer"
+
+    with obskit.control.disable("block"):
+        first = asyncio.create_task(work_inside())
+        await entered[0].wait()
+    second = asyncio.create_task(work(1))
+    await entered[1].wait()
+    leave[0].set()
+    await first
+    assert [running.name for running in obskit.in_flight()] == ["block"]
+    leave[1].set()
+    await second
+    assert emitted.count(operation="block") == 1

@@ -297,3 +297,23 @@ def test_a_coroutine_that_is_dropped_half_way_runs_no_more(emitted: Emitted) -> 
     assert names() == ["work"]
     del coroutine
     assert names() == []
+
+
+def test_what_is_just_beginning_is_young(emitted: Emitted) -> None:
+    """Whoever asks between the first step of a call and its clock's."""
+    runtime = active_runtime()
+    real, ages = runtime.clock, [0.0]
+
+    class Asking:
+        time = staticmethod(real.time)
+
+        def monotonic(self) -> float:
+            runtime.clock = real
+            ages.extend(running.age for running in obskit.in_flight())
+            runtime.clock = self
+            return real.monotonic()
+
+    runtime.clock = Asking()
+    obskit.observe("work")(lambda: None)()
+    runtime.clock = real
+    assert max(ages) < 60

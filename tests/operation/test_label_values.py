@@ -326,3 +326,20 @@ def test_a_recorder_shows_no_zeros(observed: Observed) -> None:
     work(Tier.PRO)
     moved = [labels for name, labels, _ in observed.metrics.moved() if name == "operations_total"]
     assert [dict(labels)["tier"] for labels in moved] == ["pro"]
+
+
+def test_zeros_leave_room_for_what_happens() -> None:
+    with emitting(max_series=6) as emitted:
+
+        @obskit.observe("work", labels={"kind": arg("kind", one_of=("a", "b", "c"))})
+        def work(kind: str) -> None: ...
+
+        assert zeros(emitted) == []
+        work("c")
+        assert emitted.count(kind="c") == 1
+        assert emitted.samples("operations_total", kind="_overflow") == []
+
+
+def test_another_word_for_others_needs_known_values() -> None:
+    with pytest.raises(DeclarationError, match="other='else' goes with one_of="):
+        arg("kind", other="else")

@@ -4,7 +4,7 @@ Recording never blocks and never fails in the caller: an observation is one appe
 buffer, folded in batches by whoever fills one. Series are capped per family.
 """
 
-from obskit.metrics._allowed import AllowedValues
+from obskit.metrics._allowed import OTHER, AllowedValues
 from obskit.metrics._cells import CounterCell, GaugeCell, HistogramCell
 from obskit.metrics._declare import declare, declared, registered, undeclare
 from obskit.metrics._distributions import Histogram, Summary
@@ -22,6 +22,7 @@ __all__ = [
     "DEFAULT_BUCKETS",
     "MAX_GROUPS",
     "MAX_SERIES",
+    "OTHER",
     "OVERFLOW",
     "AllowedValues",
     "Counter",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from obskit._guard import guard
 from obskit.errors import DeclarationError
-from obskit.metrics import AllowedValues
+from obskit.metrics import OTHER, AllowedValues
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -32,7 +32,7 @@ class Argument:
 
 
 def arg(
-    path: str, *, one_of: "type[Enum] | Iterable[object] | None" = None, other: str = "other"
+    path: str, *, one_of: "type[Enum] | Iterable[object] | None" = None, other: str = OTHER
 ) -> Any:
     """Take a label or attribute from the call's arguments.
 
@@ -44,11 +44,15 @@ def arg(
         other: What any other value becomes.
 
     Raises:
-        DeclarationError: If the path is empty or has an empty part, or the values are no bounded
-            set of label values.
+        DeclarationError: If the path is empty or has an empty part, if the values are no bounded
+            set of label values, or if ``other`` is given without them.
     """
     if not all(part.isidentifier() for part in str(path).split(".")):
         raise DeclarationError(f"arg({path!r}): give a parameter's name, or 'parameter.attribute'")
+    if one_of is None and other != OTHER:
+        raise DeclarationError(
+            f"arg({path!r}): other={other!r} goes with one_of=, the known values"
+        )
     return Argument(str(path), None if one_of is None else AllowedValues(one_of, other))
 
 

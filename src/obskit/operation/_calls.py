@@ -45,9 +45,9 @@ def wrap_function(function: "Callable[..., Any]", starter: "CallStarter") -> "Ca
                 operation.fields = outer.fields
             if prepare is not None:
                 cells = prepare(operation, args, kwargs)
+            operation.started = started = clock()
             enter(operation)
             token = become(operation)
-            operation.started = started = clock()
         except BaseException as fault:
             leave(operation)
             if get() is operation:
@@ -149,9 +149,9 @@ def wrap_coroutine(function: "Callable[..., Any]", starter: "CallStarter") -> "C
                 operation.fields = outer.fields
             if prepare is not None:
                 cells = prepare(operation, args, kwargs)
+            operation.started = started = clock()
             enter(operation)
             token = become(operation)
-            operation.started = started = clock()
         except BaseException as fault:
             leave(operation)
             if get() is operation:

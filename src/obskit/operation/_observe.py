@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from obskit.errors import DeclarationError, LabelError
 from obskit.operation._arguments import described, refuse_arguments
-from obskit.operation._current import current
+from obskit.operation._current import NO_OPERATION, current
 from obskit.operation._names import DEFAULT_NAMES, MetricNames
 from obskit.operation._spec import OperationSpec
 from obskit.operation._starter import BlockStarter, CallStarter
@@ -109,7 +109,10 @@ class Observation:
         if len(self._open) == 1:
             return self._open[0]
         here = current()
-        return next((operation for operation in self._open if operation is here), self._open[-1])
+        for operation in self._open:
+            if operation is here:
+                return operation
+        return NO_OPERATION if NO_OPERATION in self._open else self._open[-1]
 
     def _starter_for(self, function: "Callable[..., Any]") -> CallStarter:
         named = described(function)
