@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 BATCH = 256
-"""Observations that wait before someone folds them: few enough that the call that folds them is not slow."""
+"""Observations that wait before someone folds them: few enough that no call is slow by it."""
 
 CAPACITY = 65_536
 """Observations that wait at most; further ones are dropped and counted."""
