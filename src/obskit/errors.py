@@ -1,6 +1,8 @@
 """Every exception that obskit raises on purpose.
 
-They are raised while you configure, declare or decorate, never while your program works::
+They are raised while you configure, declare or decorate, never while your program works, apart from
+the misuse of a metric that prometheus_client refuses, too: missing labels, negative amounts of a
+counter and unknown states are errors in the call. This is the tree::
 
     ObskitError
     ├── ConfigurationError (ValueError)      a setting is wrong

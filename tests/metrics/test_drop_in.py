@@ -144,7 +144,12 @@ def test_a_call_has_the_same_effect_or_error(
             declaration(library, kind, labels, registry)
             for library, registry in zip((prometheus_client, metrics), registries, strict=True)
         )
-        assert alike(raised(lambda: call(theirs)), raised(lambda: call(ours)))
+        of_theirs = raised(lambda: call(theirs))
+        if isinstance(of_theirs, AttributeError) and "_lock" in str(of_theirs):
+            pytest.skip(
+                "this prometheus_client fails here by mistake: with labels, reset() has none"
+            )
+        assert alike(of_theirs, raised(lambda: call(ours)))
         assert generate_latest(registries[1]) == generate_latest(registries[0])
 
 

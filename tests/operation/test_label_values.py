@@ -343,3 +343,12 @@ def test_zeros_leave_room_for_what_happens() -> None:
 def test_another_word_for_others_needs_known_values() -> None:
     with pytest.raises(DeclarationError, match="other='else' goes with one_of="):
         arg("kind", other="else")
+
+
+def test_an_enum_member_means_its_value_in_blocks_as_well(emitted: Emitted) -> None:
+    class Tier(enum.Enum):
+        FREE = "free"
+
+    with obskit.observe("work", tier=Tier.FREE):
+        pass
+    assert emitted.count(tier="free") == 1

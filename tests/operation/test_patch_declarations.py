@@ -32,6 +32,7 @@ WRONG: list[tuple[Any, tuple[Any, ...], dict[str, Any], str]] = [
     (Client, ("__new__",), {}, "instrument __init__"),
     (Client, ("host",), {}, "has no 'host'"),
     (Client("x"), ("host",), {}, "Client.host is of type str"),
+    (None, ("dumps",), {}, "None has nothing to instrument"),
     (json, (), {}, "name a method of json, at least one"),
     ("json", (), {}, "'module:function' or 'module:Class.method'"),
     ("json:", (), {}, "'module:function' or 'module:Class.method'"),

@@ -1,6 +1,7 @@
 """Real processes: forked, killed and ended in every way."""
 
 import os
+import resource
 import subprocess
 import sys
 import threading
@@ -13,6 +14,7 @@ from prometheus_client import CollectorRegistry
 from tests.kits.workers import Samples, samples
 
 import obskit
+from obskit._guard import guard
 from obskit.metrics import Counter, Gauge, Histogram
 from obskit.runtime import Runtime
 
@@ -242,3 +244,59 @@ def test_beside_the_multiprocess_mode_of_prometheus_client(tmp_path: Path, how: 
         check=False,
     )
     assert done.stdout == "both\n", done.stderr
+
+
+def test_threads_that_fork_at_the_same_time_keep_the_writer(runtime: Runtime) -> None:
+    orders = Counter("orders", "Orders.", registry=runtime.registry)
+    worker = runtime.worker
+    assert worker is not None
+
+    def fork() -> None:
+        for _ in range(25):
+            in_child(lambda: None)
+
+    threads = [threading.Thread(target=fork) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert worker._thread is not None
+    assert worker._thread.is_alive()
+    writers = [each for each in threading.enumerate() if each.name == "obskit-workers"]
+    assert len(writers) == 1
+    orders.inc()
+    assert page(runtime)[("orders_total", ())] == 1
+
+
+def test_the_latest_gauge_is_the_one_that_was_set_last(runtime: Runtime) -> None:
+    """Whenever the processes come to write it."""
+    latest = Gauge("latest", "L.", registry=runtime.registry, multiprocess_mode="mostrecent")
+    latest.set(1)
+
+    def work() -> None:
+        latest.set(2)
+        runtime.flush()
+
+    in_child(work)
+    assert page(runtime)[("latest", ())] == 2
+
+
+def test_totals_do_not_fall_for_want_of_descriptors(runtime: Runtime) -> None:
+    """A scrape that cannot read the others' files fails rather than show less than before."""
+    orders = Counter("orders", "Orders.", registry=runtime.registry)
+    orders.inc(5)
+
+    def work() -> None:
+        orders.inc(100)
+        runtime.flush()
+
+    in_child(work)
+    assert page(runtime)[("orders_total", ())] == 105
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (3, hard))
+    try:
+        with guard.recording(), pytest.raises(OSError, match="Too many open files"):
+            runtime.render()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert page(runtime)[("orders_total", ())] == 105

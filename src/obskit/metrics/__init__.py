@@ -1,7 +1,9 @@
 """Counter, Gauge, Histogram and others like prometheus_client's, in its registries, and faster.
 
-Recording never blocks and never fails in the caller: an observation is one append to a bounded
-buffer, folded in batches by whoever fills one. Series are capped per family.
+Recording never blocks: an observation is one append to a bounded buffer, folded in batches by
+whoever fills one. It never fails in the caller, apart from the misuse that prometheus_client
+refuses, too: missing labels, negative amounts of a counter, unknown states. Series are capped per
+family.
 """
 
 from obskit.metrics._allowed import OTHER, AllowedValues

@@ -9,7 +9,7 @@ import math
 from abc import ABC, abstractmethod
 from bisect import bisect_left
 from itertools import accumulate
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from prometheus_client import metrics as prometheus_metrics
 from prometheus_client.samples import Exemplar
@@ -239,6 +239,9 @@ class GaugeCell(SteadyCell):
 
     __slots__ = ("fold", "function", "level")
 
+    is_stamped: ClassVar[bool] = False
+    """Whether `fold_set` takes the time as well."""
+
     def __init__(self, spec: "MetricSpec", engine: "Engine") -> None:
         super().__init__(spec, engine)
         self.level: float = 0.0
@@ -297,20 +300,28 @@ class RecentGaugeCell(GaugeCell):
     """A gauge of which the workers show the value that was set last.
 
     Attributes:
-        when: When it was set, in seconds since the Unix epoch; 0 if never. It is the time of the
-            fold, which comes within a second.
+        when: When it was set, in seconds since the Unix epoch; 0 if never.
     """
 
     __slots__ = ("when",)
+
+    is_stamped = True
 
     def __init__(self, spec: "MetricSpec", engine: "Engine") -> None:
         super().__init__(spec, engine)
         self.when: float = 0.0
 
-    def fold_set(self, value: float) -> None:
-        """Stand at a number."""
-        super().fold_set(value)
-        self.when = self.engine.clock.time()
+    def set(self, value: float) -> None:
+        """Stand at a number, from now on."""
+        self.engine.record(self.fold_set, (value, self.engine.clock.time()))
+
+    def fold_set(self, value: Any) -> None:
+        """Stand at a number.
+
+        Args:
+            value: The number, and when it was set.
+        """
+        self.level, self.when = value
 
 
 class HistogramCell(SteadyCell):

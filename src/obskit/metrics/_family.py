@@ -1,6 +1,7 @@
 """A metric family: its series, how many there may be, and what a registry collects of them."""
 
 import logging
+from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 from prometheus_client.metrics_core import Metric
@@ -320,13 +321,14 @@ def label_text(value: object) -> str:
     """A label value from anything, bounded and printable; never raises an ``Exception``.
 
     Args:
-        value: Anything; one whose ``__str__`` fails becomes ``<unprintable>``.
+        value: Anything; of an Enum member its value, as with `AllowedValues`. One whose
+            ``__str__`` fails becomes ``<unprintable>``.
 
     Returns:
         At most `LABEL_LENGTH` characters, ending in an ellipsis if there were more.
     """
     try:
-        text = str(value)
+        text = str(value.value if isinstance(value, Enum) else value)
     except Exception as error:
         guard.report("metrics.label", error)
         return "<unprintable>"

@@ -165,10 +165,12 @@ class Gauge(Instrument[GaugeCell]):
 
     def set(self, value: float) -> None:
         """Stand at a value; any number will do, infinite ones and not-a-number among them."""
-        pending = self._pending
-        number = float(value)
-        if len(pending) < BATCH or self._cell.engine.make_room():
-            pending.append((self._cell.fold_set, number))
+        pending, cell = self._pending, self._cell
+        number: Any = float(value)
+        if cell.is_stamped:
+            number = (number, cell.engine.clock.time())
+        if len(pending) < BATCH or cell.engine.make_room():
+            pending.append((cell.fold_set, number))
 
     def set_to_current_time(self) -> None:
         """Stand at the present time, in seconds since the Unix epoch."""

@@ -164,6 +164,11 @@ def goals(target: Any, methods: "Sequence[str]") -> list[Goal]:
     Raises:
         DeclarationError: If they mean nothing.
     """
+    if target is None:
+        raise DeclarationError(
+            "instrument_object: None has nothing to instrument: give an object, a class, a module"
+            " or its name"
+        )
     for method in methods:
         _check_paths(method, [method])
     if not isinstance(target, str):

@@ -66,7 +66,7 @@ class Settings:
     """Where spans go.
 
     `otlp`: to the collector that the `OTEL_EXPORTER_OTLP_*` variables name. `console`: to standard
-    output. `off`: nowhere. `auto`: to the host's tracer provider if it has one, else where
+    error. `off`: nowhere. `auto`: to the host's tracer provider if it has one, else where
     `OTEL_TRACES_EXPORTER` says, else nowhere. As a keyword also `True` for `otlp`, `False` for
     `off`, or an OpenTelemetry tracer provider to use.
 

@@ -7,6 +7,7 @@ and no process id has to be trusted. Whoever takes a free slot begins from the n
 there are never more files than there once were workers at a time, and nothing is ever moved.
 """
 
+import errno
 import fcntl
 import os
 import re
@@ -17,6 +18,9 @@ from typing import TYPE_CHECKING, NamedTuple, Self
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+TRANSIENT = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EIO})
+"""What says nothing about a file, only about this moment."""
 
 MAX_BYTES = 256 * 1024 * 1024
 """Larger files are no snapshots."""
@@ -123,7 +127,7 @@ def read_all(directory: Path) -> "Iterator[Stored]":
         directory: Where the workers meet.
 
     Raises:
-        OSError: If there is no such directory.
+        OSError: If there is no such directory, or one of `TRANSIENT`.
     """
     matches = [_SNAPSHOT.fullmatch(name) for name in os.listdir(directory)]  # noqa: PTH208 - names are all that is needed
     names = sorted((int(match[1]), match[0]) for match in matches if match)
@@ -154,7 +158,9 @@ def _try_lock(path: Path) -> int | None:
 def _is_locked(path: str) -> bool:
     try:
         lock = os.open(path, os.O_RDONLY | _OWN_FILE)
-    except OSError:
+    except OSError as error:
+        if error.errno in TRANSIENT:
+            raise
         return False
     try:
         fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -168,12 +174,15 @@ def _is_locked(path: str) -> bool:
 
 def _read(path: str | Path) -> bytes:
     """Read a plain file of a sensible size; nothing else is waited for, or followed."""
-    with suppress(OSError):
+    try:
         descriptor = os.open(path, os.O_RDONLY | _OWN_FILE)
         with os.fdopen(descriptor, "rb", buffering=0) as file:
             found = os.fstat(descriptor)
             if stat.S_ISREG(found.st_mode) and found.st_size <= MAX_BYTES:
                 return file.read(found.st_size)
+    except OSError as error:
+        if error.errno in TRANSIENT:
+            raise
     return b""
 
 

@@ -13,7 +13,7 @@ from obskit._guard import guard
 from obskit.errors import ConfigurationError
 from obskit.workers._page import page
 from obskit.workers._recorded import recorded, summed_up, zero_gauges
-from obskit.workers._slot import Slot, read_all
+from obskit.workers._slot import TRANSIENT, Slot, read_all
 from obskit.workers._snapshot import (
     Snapshot,
     UnreadableSnapshotError,
@@ -68,12 +68,13 @@ class Worker:
         self._hurried = False
         self._thread: threading.Thread | None = None
         self._stopped = threading.Event()
-        self._ran = False
+        self._started = False
         self._take_first_slot()
         _workers.add(self)
 
     def start(self) -> None:
         """Write snapshots from now on, in the background."""
+        self._started = True
         if self._thread is None:
             self._stopped = threading.Event()
             self._thread = threading.Thread(
@@ -83,6 +84,7 @@ class Worker:
 
     def stop(self) -> None:
         """Write a last snapshot; the numbers stay with the others."""
+        self._started = False
         self._stop_thread()
         self.flush()
 
@@ -103,6 +105,9 @@ class Worker:
 
         Returns:
             The body and its content type.
+
+        Raises:
+            OSError: If the files cannot be read for want of something that will be there again.
         """
         self.flush()
         return page(self._registry, self._of_all(), self._shapes, accept, names)
@@ -211,6 +216,8 @@ class Worker:
                 except UnreadableSnapshotError:
                     unreadable.append(stored.name)
         except OSError as error:
+            if error.errno in TRANSIENT:  # to show less than before would look like a restart
+                raise
             guard.report("workers.read", error)
         if unreadable:
             _report(unreadable)
@@ -220,22 +227,18 @@ class Worker:
         if not self._hurried:
             time.sleep(PAUSE)
 
-    def _stop_thread(self) -> bool:
-        """End the writer, if it runs and ends in time; tell whether it ran."""
+    def _stop_thread(self) -> None:
+        """End the writer, if it runs and ends in time."""
         thread, self._thread = self._thread, None
         if thread is None:
-            return False
+            return
         self._stopped.set()
         self._hurried = True
         thread.join(PATIENCE)
         self._hurried = False
-        return True
-
-    def _before_fork(self) -> None:
-        self._ran = self._stop_thread()
 
     def _after_fork(self) -> None:
-        if self._ran:
+        if self._started:
             self.start()
 
     def _after_fork_in_child(self) -> None:
@@ -264,21 +267,36 @@ def _stop_with_process(worker: Worker) -> None:  # pragma: no cover - the same
     Finalize(None, worker.stop, exitpriority=0)
 
 
-def _each(method: "Callable[[Worker], None]") -> "Callable[[], None]":
-    def call() -> None:
-        for worker in list(_workers):
-            try:
-                method(worker)
-            except Exception as error:
-                guard.report("workers.fork", error)
+def _each(method: "Callable[[Worker], None]") -> None:
+    for worker in list(_workers):
+        try:
+            method(worker)
+        except Exception as error:
+            guard.report("workers.fork", error)
 
-    return call
+
+def _before_fork() -> None:
+    """Stop the writers: no child shall find one in the middle of something."""
+    _forking.acquire()  # one fork after the other: each finds the writers as the one before it did
+    _each(Worker._stop_thread)
+
+
+def _after_fork_in_parent() -> None:
+    _each(Worker._after_fork)
+    _forking.release()
+
+
+def _after_fork_in_child() -> None:
+    global _forking  # noqa: PLW0603 - who waits for it is not there
+    _forking = threading.RLock()
+    _each(Worker._after_fork_in_child)
 
 
 _workers: "WeakSet[Worker]" = WeakSet()
+_forking = threading.RLock()
 
 os.register_at_fork(
-    before=_each(Worker._before_fork),
-    after_in_parent=_each(Worker._after_fork),
-    after_in_child=_each(Worker._after_fork_in_child),
+    before=_before_fork,
+    after_in_parent=_after_fork_in_parent,
+    after_in_child=_after_fork_in_child,
 )
