@@ -36,6 +36,17 @@ FIXED_FIELDS = {
     "span_id": "The current span, 16 hexadecimal digits; left out without a span.",
 }
 
+SITES = {
+    "operation.arg": "An `arg` that cannot be read in a call.",
+    "operation.instrument_object": "A wrong name in a module that was imported later.",
+    "metrics.declare": "A name that is taken by a metric of another shape.",
+    "metrics.fold": "A metric of yours was given what is no number.",
+    "logs.write": "Standard output is closed, full or broken.",
+    "workers.*": "In `workers_dir`: a full disk, a file that is not obskit's, or two declarations"
+    " of one name.",
+}
+"""Sites of `obskit_internal_errors_total` whose cause is outside of obskit."""
+
 WHY_GOALS_ARE_MISSED: dict[str, str] = {
     "operation.call": (
         "on the line, now above and now below it. Of about 0.57 µs, 0.11 go into setting and"
@@ -122,9 +133,13 @@ def metrics_page() -> "Iterator[str]":
         ],
     )
     yield (
-        "Their label is `site`, `reason` and `family`. Alert when "
-        "`obskit_internal_errors_total` grows: it is a fault of obskit's, never of yours.\n"
+        "Their labels are `site`, `reason` and `family`. `obskit_internal_errors_total` counts "
+        "what obskit had to do without, through a fault of its own or because of what it was "
+        "given. Alert when it grows, and read the site first: it names the place, and the log "
+        "line beside it says what happened and, where that is known, what to do. These sites "
+        "depend on your code or its surroundings:\n"
     )
+    yield table(("Site", "Cause"), ((code(site), cause) for site, cause in SITES.items()))
 
 
 def families(specs: "Iterable[MetricSpec]") -> str:
