@@ -34,7 +34,7 @@ def runtime(tmp_path: Path) -> Iterator[Runtime]:
 
 @pytest.fixture
 def _untraced() -> None:
-    """A tracer of coverage's has a lock of its own, which a child forked beside threads may lack."""
+    """Coverage has a lock of its own, which a child that is forked beside threads may find held."""
     if sys.gettrace() is not None:
         pytest.skip("coverage itself is not safe where threads fork: run without it")
 
