@@ -116,7 +116,8 @@ def test_what_is_switched_off_records_nothing(name: str) -> None:
     assert isinstance(row, Row)
     with observing() as observed, row.sides(TINY) as sides:
         sides.ours(10)
-        assert observed.metrics.moved() == []
+        moved = [name for name, _, _ in observed.metrics.moved()]
+        assert [name for name in moved if not name.startswith(("process_", "python_"))] == []
 
 
 def test_the_hand_written_code_counts_times_and_tracks() -> None:

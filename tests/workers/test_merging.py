@@ -81,9 +81,7 @@ def theirs(steps: Any, dead: set[int]) -> Samples:
                 programs[number].do(*step)
         for number in dead:
             mark_process_dead(number + 1, directory)  # type: ignore[no-untyped-call] # theirs
-        close = getattr(values, "close_all_multiprocess_files", None)  # new in 0.25
-        if close is not None:
-            close()
+        values.close_all_multiprocess_files()  # type: ignore[no-untyped-call] # theirs
         return {
             (sample.name, tuple(sorted(sample.labels.items()))): sample.value
             for metric in MultiProcessCollector(None, directory).collect()  # type: ignore[no-untyped-call] # theirs
@@ -108,6 +106,10 @@ def ours(steps: Any, dead: set[int]) -> Samples:
             return samples(living[0].scrape())
 
 
+@pytest.mark.skipif(
+    not hasattr(values, "close_all_multiprocess_files"),
+    reason="this prometheus_client leaves its files open",
+)
 @given(operations, st.sets(st.integers(0, 2), max_size=2))
 def test_every_kind_and_mode_merges_as_in_prometheus_client(steps: Any, dead: set[int]) -> None:
     assert ours(steps, dead) == theirs(steps, dead)

@@ -14,11 +14,11 @@ from obskit.metrics._cells import (
     CounterCell,
     GaugeCell,
     HistogramCell,
-    RecentGaugeCell,
     SteadyCell,
 )
 from obskit.metrics._engine import Engine, default_engine
 from obskit.metrics._lines import GAP, braced, label_writer, own_label_text
+from obskit.metrics._recent import RecentGaugeCell
 from obskit.metrics._states import EnumCell, InfoCell, SummaryCell
 
 if TYPE_CHECKING:

@@ -4,9 +4,9 @@ import os
 from typing import TYPE_CHECKING, cast
 
 from obskit.metrics import Family
-from obskit.metrics._cells import RecentGaugeCell
 from obskit.metrics._handle import Instrument
 from obskit.metrics._lines import braced
+from obskit.metrics._recent import RecentGaugeCell
 from obskit.workers._snapshot import CHUNK, Numbers, Shape, Snapshot
 
 if TYPE_CHECKING:
