@@ -395,3 +395,12 @@ def test_objects_of_a_patched_class_and_patched_objects_pickle_and_copy(
 def test_a_patched_function_works_in_a_process_pool() -> None:
     with obskit.instrument_object(json, "dumps"), ProcessPoolExecutor(1) as pool:
         assert pool.submit(json.dumps, [1]).result(timeout=60) == "[1]"
+
+
+def test_annotations_stay_those_of_the_function_whoever_asks_the_classes_of_the_layers() -> None:
+    """Python then makes annotations for the classes, which must not hide the function's."""
+    with obskit.instrument_object(Client, "get"):
+        before = dict(Client.get.__annotations__)
+        for kind in type(vars(Client)["get"]).__mro__:
+            getattr(kind, "__annotations__", None)
+        assert Client.get.__annotations__ == before != {}

@@ -243,3 +243,17 @@ def _signature_of(function: Any) -> inspect.Signature | None:
 
 def _call(called: Any, /, *args: Any, **kwargs: Any) -> Any:
     return called(*args, **kwargs)
+
+
+def _annotations(proxy: Any) -> Any:
+    return proxy.__wrapped__.__annotations__
+
+
+def _set_annotations(proxy: Any, annotations: Any) -> None:
+    proxy.__wrapped__.__annotations__ = annotations
+
+
+for _kind in (Layer, FunctionLayer, BindingLayer, Likeness):
+    # Python makes a class's own annotations when they are first asked for, and they would then
+    # stand before those of what a proxy is for.
+    _kind.__annotations__ = property(_annotations, _set_annotations)  # type: ignore[assignment] # the same
