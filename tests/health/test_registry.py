@@ -192,14 +192,17 @@ async def test_coroutine_functions_need_no_thread_and_all_else_is_called_on_a_da
 
 
 @pytest.fixture
-def seen_threads() -> Iterator[set[str]]:
+def seen_threads(monkeypatch: pytest.MonkeyPatch) -> set[str]:
     """The names of the threads that were started."""
     names: set[str] = set()
-    threading.setprofile(lambda *_: names.add(threading.current_thread().name))
-    try:
-        yield names
-    finally:
-        threading.setprofile(None)
+    start = threading.Thread.start
+
+    def remember_and_start(thread: threading.Thread) -> None:
+        names.add(thread.name)
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", remember_and_start)
+    return names
 
 
 def test_the_same_name_twice_is_refused_until_the_first_is_removed() -> None:
