@@ -121,8 +121,11 @@ def real(session: nox.Session) -> None:
 
 @nox.session(python=PYTHONS[0])
 def bench(session: nox.Session) -> None:
-    """Measure costs, for the documentation; or as the arguments of ``obskit bench`` say."""
-    session.install("-e", ".[fast]")
+    """Measure costs, for the documentation; or as the arguments of ``obskit bench`` say.
+
+    The program wrk, where it is there, brings the load over loopback.
+    """
+    session.install("-e", ".[bench]")
     session.run("obskit", "bench", *(session.posargs or ["--json", str(BENCH_RESULTS)]))
 
 

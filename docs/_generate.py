@@ -1,26 +1,37 @@
 """Write the reference pages that follow from the code; mkdocs runs this at every build."""  # noqa: INP001 - a script beside the pages
 
+import asyncio
 import io
 from contextlib import redirect_stdout, suppress
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import mkdocs_gen_files
 
 import obskit
-from obskit.bench import COST_HEADINGS, ROW_HEADINGS, Report, cost_cells, goal_text, row_cells
+from obskit.asgi import ObservabilityMiddleware
+from obskit.bench import (
+    COST_HEADINGS,
+    ROW_HEADINGS,
+    Report,
+    cost_cells,
+    goal_text,
+    quantity,
+    row_cells,
+)
 from obskit.cli import main
-from obskit.instruments import DEFAULT_HTTP_NAMES, HttpInstrument, HttpRequest
+from obskit.instruments import DEFAULT_HTTP_NAMES
 from obskit.logs._pipeline import RESERVED
 from obskit.metrics import InternalMetrics
 from obskit.operation import DEFAULT_NAMES
-from obskit.runtime import active_runtime
 from obskit.settings import describe_settings
 from obskit.testing import observing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
+    from obskit.bench import RowResult
     from obskit.metrics import MetricSpec
 
 FIXED_FIELDS = {
@@ -195,18 +206,26 @@ def sample_lines() -> "list[dict[str, Any]]":
             raise ZeroDivisionError
         with obskit.observe("work", slow=0.0):
             pass
-        request = HttpRequest(
-            HttpInstrument(active_runtime()),
-            method="GET",
-            path="/",
-            correlation_id="1",
-            headers={},
-            find_route=lambda: "/",
-        )
-        request.begin()
-        request.status = 200
-        request.answered()
+        asyncio.run(_serve_one())
         return observed.logs.all()
+
+
+async def _serve_one() -> None:
+    """Answer one request."""
+
+    async def application(*connection: "Any") -> None:
+        send = connection[-1]
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body"})
+
+    async def send(message: "Any") -> None:
+        """Take no notice of an answer."""
+
+    await ObservabilityMiddleware(application)(
+        {"type": "http", "method": "GET", "path": "/"},
+        None,  # type: ignore[arg-type] # the application receives nothing
+        send,
+    )
 
 
 def command_line_page() -> "Iterator[str]":
@@ -227,12 +246,14 @@ def command_line_page() -> "Iterator[str]":
 def performance_page() -> str:
     """The page of measured costs: its text, and the results of the last run."""
     report = Report.from_json((EXPLANATION / "performance.json").read_text(encoding="utf-8"))
-    rows = [(code(name), *cells) for name, *cells in map(row_cells, report.rows)]
+    plain = [result for result in report.rows if not result.name.startswith("asgi.")]
+    rows = [(code(name), *cells) for name, *cells in map(row_cells, plain)]
     costs = [(code(name), *rest) for cost in report.costs for name, *rest in cost_cells(cost)]
     text = (EXPLANATION / "performance.md").read_text(encoding="utf-8")
     for place, content in {
         "machine": "\n".join(f"- {line}" for line in report.lines()),
-        "rows": table(ROW_HEADINGS, rows) + "\n" + baselines(report),
+        "rows": table(ROW_HEADINGS, rows) + "\n" + baselines(plain),
+        "http": peers_table(report),
         "costs": table(COST_HEADINGS, costs) + "\n" + costs_meant(report),
         "misses": misses(report),
     }.items():
@@ -240,10 +261,35 @@ def performance_page() -> str:
     return text
 
 
-def baselines(report: Report) -> str:
+def baselines(rows: "Iterable[RowResult]") -> str:
     """Tell what each row is compared with."""
-    lines = [f"- `{row.name}`: {row.against}" for row in report.rows]
+    lines = [f"- `{row.name}`: {row.against}" for row in rows]
     return "What each is compared with:\n\n" + "\n".join(lines) + "\n"
+
+
+def peers_table(report: Report) -> str:
+    """Tell what is added to a request: a line for each peer, a column for each number of routes."""
+    results: dict[str, dict[str, RowResult]] = {}
+    for result in report.rows:
+        if result.name.startswith("asgi."):
+            name, _, routes = result.name.rpartition(".")
+            results.setdefault(name, {})[f"{int(routes):,} routes"] = result
+    columns = list(dict.fromkeys(chain.from_iterable(results.values())))
+    lines = [
+        (code(name), first.against, first.work.partition(": ")[2], goal_text(first), *cells)
+        for name, by_routes in results.items()
+        for first in [next(iter(by_routes.values()))]
+        for cells in [[_compared(by_routes.get(column)) for column in columns]]
+    ]
+    return table(("Row", "Compared with", "obskit does", "goal", *columns), lines)
+
+
+def _compared(result: "RowResult | None") -> str:
+    """Tell what a peer adds, what obskit adds, and the ratio."""
+    if result is None or result.baseline is None or result.ratio is None:
+        return ""
+    added = f"{quantity(result.baseline)}; {quantity(result.ours)}; "
+    return added + f"{result.ratio:.3f}" + {None: "", True: " met", False: " missed"}[result.met]
 
 
 def costs_meant(report: Report) -> str:

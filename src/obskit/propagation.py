@@ -3,6 +3,7 @@
 import contextvars
 import functools
 import inspect
+import re
 import types
 from collections.abc import Mapping
 from contextlib import contextmanager
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
     Headers = Mapping[str, str] | Iterable[tuple[str | bytes, str | bytes]]
 
 __all__ = ["carry", "extract", "inject", "read_correlation_id"]
+
+_TRACEPARENT = re.compile(r"(?!ff)[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}(?:-.*)?")
 
 F = TypeVar("F", bound="Callable[..., Any]")
 M = TypeVar("M", bound="MutableMapping[str, str]")
@@ -126,6 +129,16 @@ def read_correlation_id(headers: "Mapping[str, str]") -> str | None:
         if identifier is not None and is_valid_correlation_id(identifier):
             return identifier
     return None
+
+
+def trace_id_of(traceparent: str) -> str | None:
+    """Return the trace id in a ``traceparent`` header, or None where that is malformed.
+
+    Args:
+        traceparent: The header's value, as https://www.w3.org/TR/trace-context/ describes it.
+    """
+    found = _TRACEPARENT.fullmatch(traceparent)
+    return found.group(1) if found and found.group(1).strip("0") else None
 
 
 def lower_headers(headers: "Headers") -> dict[str, str]:

@@ -106,9 +106,9 @@ async def test_headers_of_odd_kinds_reach_the_server(
 ) -> None:
     exchange = await call(instrument(sends(start(headers=headers), body())))
     assert exchange.status == 200
-    if headers == [("x-text", "no bytes")]:
-        assert exchange.headers == headers
-        assert [site for site, _ in observed.internal_errors()] == ["asgi.send"]
+    assert [pair for pair in exchange.headers if pair[0] == "x-text"] == [
+        pair for pair in headers or () if pair
+    ]
 
 
 async def test_nothing_leaks_from_one_request_to_the_next(observed: Observed, call: Call) -> None:
@@ -169,4 +169,4 @@ async def test_a_malformed_header_hides_no_request(observed: Observed, call: Cal
     exchange = await call(instrument(sends(start(), body())), headers=headers)
     assert exchange.header(b"x-request-id") == b"one"
     assert line(observed)["correlation_id"] == "one"
-    assert [site for site, _ in observed.internal_errors()] == ["propagation.extract"]
+    assert [site for site, _ in observed.internal_errors()] == ["asgi.headers"]

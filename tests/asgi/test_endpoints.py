@@ -5,6 +5,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+import httpx
 import pytest
 from prometheus_client import CollectorRegistry, Counter
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as open_families
@@ -58,6 +59,7 @@ async def test_the_text_format(call: Call, registry: CollectorRegistry) -> None:
     assert answer.header(b"content-type").startswith(b"text/plain; version=")
     assert answer.header(b"content-length") == str(len(answer.body)).encode()
     assert answer.header(b"vary") == b"accept, accept-encoding"
+    assert answer.header(b"cache-control") == b"no-store"
     assert values(answer.body.decode()) == {"orders_total": 3, "visits_total": 1}
 
 
@@ -100,6 +102,22 @@ async def test_only_the_names_asked_for(call: Call, registry: CollectorRegistry)
         ("gzip;q=0", False),
         ("gzip; q=0.000, *", False),
         ("x-gzip-like", False),
+        ("*", True),
+        ("br, *;q=0.1", True),
+        ("*;q=0", False),
+        ("*;q=0, gzip", True),
+        ("gzip;q=0, *;q=1", False),
+        ("gzip;q=0.5, identity", False),
+        ("gzip;q=0.5, identity;q=0.5", True),
+        ("identity;q=0, gzip;q=0.001", True),
+        ("gzip ; Q = 1", True),
+        ("gzip;level=9", True),
+        ("gzip;level=9;q=0", False),
+        ("gzip;q=high", False),
+        ("gzip;q=nan", False),
+        ("gzip;q=-1", False),
+        ("gzip;q=2", False),
+        (",;,q=1,", False),
     ],
 )
 async def test_gzip_where_it_is_taken(
@@ -142,6 +160,7 @@ BAD = [
     f"Bearer {TOKEN[:-1]}",
     f"Bearer{TOKEN}",
     "Bearer \xff\xfe",
+    f"Bearer {TOKEN}\xe9",
     f"Bearer\t{TOKEN}",
     f"Token Bearer {TOKEN}",
     f"Bearer {TOKEN.upper()}",
@@ -160,6 +179,7 @@ async def test_the_token(  # noqa: PLR0917 - one per column of the table
     assert answer.status == status
     if status == 401:
         assert answer.header(b"www-authenticate") == b"Bearer"
+        assert answer.header(b"cache-control") == b"no-store"
         assert b"obskit" not in answer.body
 
 
@@ -205,9 +225,58 @@ def test_only_a_registry_will_do() -> None:
         metrics_app(5)  # type: ignore[arg-type] # what the test is about
 
 
-@pytest.mark.parametrize("kind", ["websocket", "lifespan"])
-async def test_other_connections_are_not_answered(call: Call, kind: str) -> None:
-    assert (await call(metrics_app(), type=kind)).sent == []
+@pytest.fixture(params=["metrics", "health"])
+def endpoint(request: pytest.FixtureRequest, registry: CollectorRegistry) -> Any:
+    kinds = {"metrics": metrics_app(registry), "health": health_app(HealthRegistry())}
+    return kinds[request.param]
+
+
+async def exchanged(app: Any, kind: str, *received: str) -> list[dict[str, Any]]:
+    """Return what an application sends that receives messages of these types."""
+    waiting = [{"type": f"{kind}.{name}"} for name in received]
+    sent: list[dict[str, Any]] = []
+
+    async def receive() -> dict[str, Any]:
+        return waiting.pop(0)
+
+    async def send(message: dict[str, Any]) -> None:
+        sent.append(message)
+
+    await app({"type": kind, "path": "/metrics", "headers": []}, receive, send)
+    assert waiting == []
+    return sent
+
+
+async def test_a_websocket_is_closed_before_it_is_accepted(endpoint: Any) -> None:
+    sent = await exchanged(endpoint, "websocket", "connect")
+    assert sent == [{"type": "websocket.close", "code": 1000}]
+
+
+async def test_a_websocket_that_has_gone_is_left_alone(endpoint: Any) -> None:
+    assert await exchanged(endpoint, "websocket", "disconnect") == []
+
+
+async def test_the_lifespan_is_answered(endpoint: Any) -> None:
+    sent = await exchanged(endpoint, "lifespan", "startup", "shutdown")
+    assert [message["type"] for message in sent] == [
+        "lifespan.startup.complete",
+        "lifespan.shutdown.complete",
+    ]
+
+
+async def test_an_unknown_scope_is_rejected_as_asgi_asks(endpoint: Any) -> None:
+    with pytest.raises(NotImplementedError, match="carrier-pigeon"):
+        await exchanged(endpoint, "carrier-pigeon")
+
+
+def test_a_server_serves_it_alone(serve: Any, registry: CollectorRegistry) -> None:
+    port = serve(metrics_app(registry), lifespan="on")
+    answer = httpx.get(f"http://127.0.0.1:{port}/anything")
+    assert (answer.status_code, values(answer.text)) == (
+        200,
+        {"orders_total": 3, "visits_total": 1},
+    )
+    assert httpx.head(f"http://127.0.0.1:{port}/").headers["content-encoding"] == "gzip"
 
 
 # Health

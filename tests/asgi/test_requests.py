@@ -71,7 +71,7 @@ async def test_a_request_in_all_three_signals(observed: Observed, get: Get) -> N
         "logger": "obskit.access",
         "method": "POST",
         "route": "/items/{id}",
-        "path": "/items/7",
+        "path": "/items/7?secret=REDACTED",
         "status": 201,
         "outcome": "ok",
         "request_bytes": 3,
@@ -176,8 +176,8 @@ async def test_the_access_line_obeys_the_level(observed: Observed, get: Get) -> 
     observed.logs.none()
 
 
-async def test_quiet_paths_are_passed_through_unseen(observed: Observed, call: Call) -> None:
-    app = ObservabilityMiddleware(sends(start(), body()), quiet_paths=["/quiet/", "/at/all"])
+async def test_excluded_paths_are_passed_through_unseen(observed: Observed, call: Call) -> None:
+    app = ObservabilityMiddleware(sends(start(), body()), excluded_paths=["/quiet/", "/at/all"])
     for path in ("/quiet", "/quiet/", "//quiet", "/at/all"):
         assert (await call(app, path)).header(b"x-request-id") is None
     observed.logs.none()
@@ -289,9 +289,9 @@ async def test_other_messages_and_extensions_pass_through(observed: Observed, ca
 @pytest.mark.parametrize(
     "given",
     [
-        {"quiet_paths": "/metrics"},
-        {"quiet_paths": 5},
-        {"quiet_paths": [5]},
+        {"excluded_paths": "/metrics"},
+        {"excluded_paths": 5},
+        {"excluded_paths": [5]},
         {"route": "/x"},
         {"names": 5},
     ],

@@ -6,19 +6,21 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 from fastapi import APIRouter, FastAPI
 from starlette.applications import Starlette
 from starlette.middleware.base import BaseHTTPMiddleware
+from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse
-from starlette.routing import Host, Mount, Route, Router
+from starlette.routing import Host, Mount, Route, Router, WebSocketRoute
 from starlette.staticfiles import StaticFiles
 
 import obskit
 from obskit.asgi import ObservabilityMiddleware, instrument
-from obskit.asgi._routes import RouteTemplates
+from obskit.asgi._routes import MOST_ROUTERS, RouteTemplates
 from obskit.testing import Observed
 
 pytestmark = pytest.mark.anyio
@@ -237,6 +239,188 @@ async def test_a_hook_that_raises_leaves_the_request_alone(observed: Observed, g
     assert {site for site, _ in observed.internal_errors()} == {"http.route"}
 
 
+def http_scope(path: str, **given: Any) -> dict[str, Any]:
+    return {
+        "type": "http",
+        "http_version": "1.1",
+        "method": "GET",
+        "path": path,
+        "root_path": "",
+        "query_string": b"",
+        "headers": [(b"host", b"shop")],
+        **given,
+    }
+
+
+async def taken(app: Any, path: str, **given: Any) -> dict[str, Any]:
+    """Return the scope that an application leaves after a request."""
+    scope = http_scope(path, **given)
+    messages = [{"type": "http.request", "body": b"", "more_body": False}]
+
+    async def receive() -> dict[str, Any]:
+        if not messages:
+            await anyio.sleep_forever()
+        return messages.pop()
+
+    async def send(message: Any) -> None: ...
+
+    await app(scope, receive, send)
+    return scope
+
+
+async def find(app: Any, path: str, **given: Any) -> list[str]:
+    """Return what is found at first, and what is found again."""
+    templates = RouteTemplates(app)
+    scope = await taken(app, path, **given)
+    return [templates.find(scope), templates.find(scope)]
+
+
+def shared() -> Any:
+    """Two applications that can be reached in several ways."""
+    leaf = Starlette(routes=[Route("/{x}/y", answer), Route("/z", answer)])
+    middle = Starlette(routes=[Mount("/a", app=leaf), Mount("/{b}", app=leaf)])
+    api = FastAPI()
+    api.add_api_route("/items/{id}", endpoint)
+    router = APIRouter()
+    router.add_api_route("/users/{user}", endpoint)
+    router.add_route("/raw/{x}", answer)
+    router.mount("/in/{place}", leaf)
+    outer = FastAPI()
+    outer.include_router(router, prefix="/v1")
+    outer.include_router(router, prefix="/v2/{tenant}")
+    outer.mount("/first", middle)
+    outer.mount("/second/{s}", middle)
+    outer.mount("/api1", api)
+    outer.mount("/{tenant}/api", api)
+    return outer
+
+
+SHARED = [
+    ("/first/a/1/y", "/first/a/{x}/y"),
+    ("/first/other/1/y", "/first/{b}/{x}/y"),
+    ("/second/1/a/z", "/second/{s}/a/z"),
+    ("/second/a/a2/z", "/second/{s}/{b}/z"),
+    ("/api1/items/1", "/api1/items/{id}"),
+    ("/acme/api/items/1", "/{tenant}/api/items/{id}"),
+    ("/acme/api/docs", "/{tenant}/api/docs"),
+    ("/api1/docs", "/api1/docs"),
+    ("/v1/users/1", "/v1/users/{user}"),
+    ("/v2/acme/users/1", "/v2/{tenant}/users/{user}"),
+    ("/v1/raw/1", "/v1/raw/{x}"),
+    ("/v2/acme/raw/1", "/v2/{tenant}/raw/{x}"),
+    ("/v1/in/here/z", "/v1/in/{place}/z"),
+    ("/v2/acme/in/there/1/y", "/v2/{tenant}/in/{place}/{x}/y"),
+    ("/v2/acme/in/there/nowhere", "/v2/{tenant}/in/{place}"),
+    ("/nowhere", "unmatched"),
+]
+
+
+@pytest.mark.parametrize(("path", "template"), SHARED)
+@pytest.mark.parametrize(
+    ("root", "given"),
+    [("", {}), ("/proxy", {"root_path": "/proxy"}), ("", {"root_path": "/proxy"})],
+    ids=["bare", "root path in the path", "root path beside the path"],
+)
+async def test_the_way_that_was_taken_decides(
+    root: str, given: dict[str, str], path: str, template: str
+) -> None:
+    if given and not root and "/users" not in path and "/raw" not in path:
+        pytest.skip("Starlette finds no mounts where the path is without the root path")
+    assert await find(shared(), root + path, **given) == [template, template]
+
+
+async def test_a_router_below_two_hosts() -> None:
+    """The path alone would fit both."""
+    leaf = Starlette(routes=[Route("/y", answer)])
+    app = Starlette(
+        routes=[
+            Host("one", Router([Mount("/{x}", app=leaf)])),
+            Host("two", Router([Mount("/here", app=leaf)])),
+        ]
+    )
+    for host, template in ((b"one", "/{x}/y"), (b"two", "/here/y")):
+        assert await find(app, "/here/y", headers=[(b"host", host)]) == [template, template]
+
+
+async def test_an_opaque_middleware_hides_nothing() -> None:
+    class Opaque:
+        def __init__(self, inside: Any) -> None:
+            self._inside = inside
+
+        async def __call__(self, *args: Any) -> None:
+            await self._inside(*args)
+
+    app = Opaque(shared())
+    assert await find(app, "/acme/api/items/1") == ["/{tenant}/api/items/{id}"] * 2
+
+
+async def test_one_middleware_below_two_applications() -> None:
+    """The outermost router is the one of the request."""
+    inner = Starlette(routes=[Route("/y/{z}", answer)])
+    templates = RouteTemplates(inner)
+    for prefix in ("/one", "/two/{x}"):
+        outer = Starlette(routes=[Mount(prefix, app=inner)])
+        path = prefix.replace("{x}", "acme") + "/y/1"
+        assert templates.find(await taken(outer, path)) == f"{prefix}/y/{{z}}"
+
+
+async def test_files_at_the_root_have_a_template(tmp_path: Path) -> None:
+    (tmp_path / "page.html").write_text("page")
+    app = Starlette(routes=[Route("/x", answer), Mount("/", StaticFiles(directory=tmp_path))])
+    assert await find(app, "/page.html") == ["/", "/"]
+    assert await find(Starlette(routes=[Mount("/", app=app)]), "/page.html") == ["/", "/"]
+
+
+async def test_unknown_paths_below_a_mount_at_the_root_are_unmatched() -> None:
+    inner = Starlette(routes=[Route("/x", answer)])
+    app = Starlette(routes=[Mount("/", app=inner)])
+    assert await find(app, "/nowhere") == ["unmatched", "unmatched"]
+    assert await find(app, "/x") == ["/x", "/x"]
+
+
+async def test_an_application_that_is_mounted_in_itself() -> None:
+    app = Starlette(routes=[Route("/x", answer)])
+    app.mount("/in", app)
+    assert await find(app, "/in/in/x") == ["/in/in/x", "/in/in/x"]
+
+
+@pytest.mark.parametrize(
+    ("path", "given", "template"),
+    [
+        ("/items/1", {"method": "HEAD"}, "/items/{id}"),
+        ("/items/1", {"method": "POST"}, "/items/{id}"),
+        ("/sub/items/1", {"method": "DELETE"}, "/sub/items/{id}"),
+        ("/talk/tea", {"type": "websocket"}, "/talk/{room}"),
+        ("/api/talk/tea", {"type": "websocket"}, "/api/talk/{room}"),
+        ("/sub/talk/tea", {"type": "websocket"}, "/sub/talk/{room}"),
+        ("/items/1", {"type": "websocket"}, "unmatched"),
+    ],
+)
+async def test_methods_and_kinds(path: str, given: dict[str, str], template: str) -> None:
+    async def talk(socket: Any) -> None: ...
+
+    sub = Starlette(
+        routes=[Route("/items/{id}", answer), WebSocketRoute("/talk/{room}", talk)],
+    )
+    router = APIRouter()
+    router.add_api_websocket_route("/talk/{room}", talk)
+    app = FastAPI()
+    app.add_api_route("/items/{id}", endpoint)
+    app.add_api_websocket_route("/talk/{room}", talk)
+    app.include_router(router, prefix="/api")
+    app.mount("/sub", sub)
+    assert await find(app, path, **given) == [template, template]
+
+
+@pytest.mark.parametrize("path", ["/items/1", "/nowhere"])
+async def test_a_preflight_is_answered_before_the_routes(path: str) -> None:
+    app = Starlette(routes=[Route("/items/{id}", answer)])
+    app.add_middleware(CORSMiddleware, allow_origins=["*"])
+    headers = [(b"origin", b"http://x"), (b"access-control-request-method", b"GET")]
+    found = await find(app, path, method="OPTIONS", headers=headers)
+    assert found == ["unmatched", "unmatched"]
+
+
 class Counted(list[Any]):
     """Routes that count how often they are gone through."""
 
@@ -252,16 +436,16 @@ class Routed:
         self.routes = routes
 
 
-def test_foreign_endpoints_cost_no_walk_and_are_not_kept() -> None:
+async def test_foreign_endpoints_cost_no_walk_and_are_not_kept() -> None:
     """A framework may make a fresh endpoint, or route, for each request."""
     routes = Counted([Route("/a/{x}", answer)])
     templates = RouteTemplates(Routed(routes))
     assert templates.find({"endpoint": answer}) == "/a/{x}"
     walks = routes.walks
     for _ in range(10):
-        route = Route("/unknown/{x}", answer)
+        route = Route("/unknown/{x}", Routed([]))
         alive = weakref.ref(route)
-        assert templates.find({"route": route}) == "/unknown/{x}"
+        assert templates.find({"route": route, "endpoint": route.endpoint}) == "/unknown/{x}"
         assert templates.find({"endpoint": Routed([])}) == "unmatched"
         del route
         gc.collect()
@@ -269,36 +453,87 @@ def test_foreign_endpoints_cost_no_walk_and_are_not_kept() -> None:
     assert routes.walks == walks
 
 
-def test_routes_that_come_and_go_are_looked_for_again() -> None:
-    async def later(_: Any) -> None: ...
+async def test_known_routes_cost_no_walk() -> None:
+    app = Starlette()
+    app.router.routes = routes = Counted([Mount("/in", routes=[Route("/a/{x}", answer)])])
+    templates = RouteTemplates(app)
+    scope = await taken(app, "/in/a/1")
+    assert templates.find(scope) == "/in/a/{x}"
+    walks = routes.walks
+    assert templates.find(scope) == "/in/a/{x}"
+    assert routes.walks == walks
+
+
+async def test_routers_that_are_made_for_each_request_are_forgotten() -> None:
+    templates = RouteTemplates(answer)
+    alive = []
+    for number in range(MOST_ROUTERS * 3):
+        app = Starlette(routes=[Route(f"/{number}/{{x}}", answer)])
+        alive.append(weakref.ref(app.router))
+        assert templates.find(await taken(app, f"/{number}/1")) == f"/{number}/{{x}}"
+    del app
+    gc.collect()
+    assert sum(router() is not None for router in alive) <= MOST_ROUTERS
+
+
+async def test_routes_that_come_and_go_are_looked_for_again() -> None:
+    async def later(_: Any) -> PlainTextResponse:
+        return PlainTextResponse("later")
 
     app = Starlette(routes=[Mount("/in", routes=[Route("/a", answer)])])
     templates = RouteTemplates(app)
+    assert templates.find(await taken(app, "/in/a")) == "/in/a"
     (mount,) = app.routes
     assert isinstance(mount, Mount)
-    (first,) = mount.routes
-    assert templates.find({"route": first}) == "/in/a"
-    mount.routes[0] = second = Route("/b", later)
-    assert templates.find({"route": second}) == "/in/b"
-    assert templates.find({"endpoint": later}) == "/in/b"
+    mount.routes[0] = Route("/b", later)
+    assert templates.find(await taken(app, "/in/b")) == "/in/b"
 
 
-SHARED = [
+async def test_a_second_way_to_a_known_route_is_noticed() -> None:
+    inner = Starlette(routes=[Route("/a", answer)])
+    app = Starlette(routes=[Mount("/one", app=inner)])
+    templates = RouteTemplates(app)
+    assert templates.find(await taken(app, "/one/a")) == "/one/a"
+    app.mount("/{two}", inner)
+    assert templates.find(await taken(app, "/other/a")) == "/{two}/a"
+    assert templates.find(await taken(app, "/one/a")) == "/one/a"
+
+
+async def test_routes_that_come_to_an_included_router_are_noticed() -> None:
+    async def later() -> str:
+        return "later"
+
+    inner, router = APIRouter(), APIRouter()
+    inner.add_api_route("/old", endpoint)
+    router.include_router(inner, prefix="/in")
+    app = FastAPI()
+    app.include_router(router, prefix="/{tenant}")
+    templates = RouteTemplates(app)
+    assert templates.find(await taken(app, "/acme/in/old")) == "/{tenant}/in/old"
+    inner.add_api_route("/new/{x}", later)
+    scope = await taken(app, "/acme/in/new/1")
+    if "endpoint" not in scope:
+        pytest.skip("this FastAPI copies the routes of included routers")
+    assert templates.find(scope) == "/{tenant}/in/new/{x}"
+
+
+OLD = [
     ("/a/1", {}, "/a/{x}"),
     ("/b/a/1", {}, "/b/a/{x}"),
     ("/root/a/1", {"root_path": "/root"}, "/a/{x}"),
     ("/root/b/a/1", {"root_path": "/root/b", "app_root_path": "/root"}, "/b/a/{x}"),
-    ("/neither", {}, "/b/a/{x}"),
+    ("/neither", {}, "/a/{x}"),
 ]
 
 
-@pytest.mark.parametrize(("path", "given", "route"), SHARED)
+@pytest.mark.parametrize(("path", "given", "route"), OLD)
 def test_an_endpoint_of_several_routes_is_told_apart_by_the_whole_path(
     path: str, given: dict[str, str], route: str
 ) -> None:
     """Starlette before 1.7 leaves only the endpoint in the scope."""
-    templates = RouteTemplates(Routed([Route("/a/{x}", answer), Route("/b/a/{x}", answer)]))
-    assert templates.find({"endpoint": answer, "path": path, **given}) == route
+    routed = Routed([Route("/a/{x}", answer), Mount("/b", routes=[Route("/a/{x}", answer)])])
+    scope = http_scope(path, endpoint=answer, **given)
+    assert RouteTemplates(routed).find(scope) == route
 
 
 def test_routes_that_are_no_sequence_are_indexed_once() -> None:

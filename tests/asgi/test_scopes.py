@@ -94,4 +94,4 @@ async def test_under_trio(observed: Observed, call: Call, anyio_backend: str) ->
     assert scope.cancelled_caught
     ok, cancelled = observed.logs.all(event="http request", seen=True)
     assert (ok["status"], ok["outcome"]) == (200, "ok")
-    assert (cancelled["status"], cancelled["outcome"]) == (499, "cancelled")
+    assert (cancelled["status"], cancelled["outcome"]) == (None, "cancelled")

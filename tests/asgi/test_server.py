@@ -97,7 +97,7 @@ def test_a_client_that_leaves_before_the_answer(
         assert started.wait(10)
     until(lambda: not observed.in_flight())
     line = observed.logs.one(event="http request")
-    assert (line["status"], line["outcome"]) == (499, "cancelled")
+    assert (line["status"], line["outcome"]) == (499, "client_disconnect")
 
 
 def test_an_unhandled_error_carries_the_id(observed: Observed, serve: Serve) -> None:

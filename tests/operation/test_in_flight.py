@@ -14,7 +14,6 @@ from tests.kits.emitted import Emitted, emitting, until
 import obskit
 from obskit import InFlight
 from obskit.clock import ManualClock
-from obskit.instruments import HttpInstrument, HttpRequest
 from obskit.runtime import active_runtime
 from obskit.testing import Observed, observing
 
@@ -267,24 +266,6 @@ def test_a_text_that_raises_does_not_hide_the_others(emitted: Emitted) -> None:
         assert work(Hostile()) == ["outer", "hostile"]
     assert [site for site, _ in emitted.faults] == ["metrics.label"]
     emitted.faults.clear()
-
-
-def test_a_request_is_told_by_its_method_until_its_route_is_known(emitted: Emitted) -> None:
-    request = HttpRequest(
-        HttpInstrument(active_runtime()),
-        method="GET",
-        path="/orders/7",
-        correlation_id="abc",
-        headers={},
-        find_route=lambda: "/orders/{number}",
-    )
-    request.begin()
-    request.enter()
-    (running,) = obskit.in_flight()
-    assert (running.name, running.correlation_id) == ("GET", "abc")
-    request.status = 200
-    request.answered()
-    request.leave()
 
 
 def test_a_coroutine_that_is_dropped_half_way_runs_no_more(emitted: Emitted) -> None:

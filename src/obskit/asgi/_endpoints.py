@@ -1,38 +1,47 @@
 """Applications that answer scrapes and probes."""
 
-import gzip
-import hmac
 import json
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qs
-
-from prometheus_client import CollectorRegistry
 
 from obskit._guard import guard
+from obskit._scrapes import (
+    METHODS,
+    Answer,
+    Scrape,
+    check_endpoint,
+    completed,
+    method_not_allowed,
+    page_answer,
+    read_scrape,
+    renderer,
+    text_answer,
+)
+from obskit.asgi._lifespan import Lifespan
+from obskit.asgi._loops import let_others_run, until_done
 from obskit.asgi._types import path_of
 from obskit.errors import DeclarationError
 from obskit.health import HealthRegistry
 from obskit.health import _shapes as shapes
 from obskit.propagation import lower_headers
-from obskit.runtime import active_runtime
-from obskit.settings import is_bearer_token
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from prometheus_client import CollectorRegistry
+
     from obskit.asgi._types import Application, Receive, Scope, Send
 
-    Headers = list[tuple[bytes, bytes]]
-    Respond = Callable[[dict[str, str], Scope], Awaitable[tuple[int, Headers, bytes]]]
+    Respond = Callable[[Scope], Awaitable[Answer]]
 
-_TEXT: "Headers" = [(b"content-type", b"text/plain; charset=utf-8")]
-_JSON: "Headers" = [(b"content-type", b"application/json"), (b"cache-control", b"no-store")]
+_JSON = [("content-type", "application/json"), ("cache-control", "no-store")]
 
 
 def metrics_app(
     registry: "CollectorRegistry | None" = None, *, token: str | None = None
 ) -> "Application":
     """Make an application that answers every path with the metrics.
+
+    Pages are rendered on a thread, one at a time; scrapes that wait for the same one share it.
 
     Args:
         registry: What to show; by default the registry of the configuration.
@@ -41,24 +50,21 @@ def metrics_app(
     Raises:
         DeclarationError: If the registry is none, or the token not one that a header can carry.
     """
-    if registry is not None and not isinstance(registry, CollectorRegistry):
-        raise DeclarationError(
-            f"metrics_app: registry={registry!r}: give a prometheus_client CollectorRegistry"
-        )
-    if token is not None and not is_bearer_token(token):
-        raise DeclarationError("metrics_app: token= must be a bearer token as RFC 6750 defines it")
+    check_endpoint("metrics_app", registry, token)
 
-    async def respond(headers: dict[str, str], scope: "Scope") -> tuple[int, "Headers", bytes]:
-        runtime = active_runtime()
-        if not _is_allowed(headers, token or runtime.settings.metrics_token):
-            return 401, [*_TEXT, (b"www-authenticate", b"Bearer")], b"bearer token required\n"
-        names = parse_qs(scope.get("query_string", b"").decode("latin-1")).get("name[]", [])
-        body, content_type = runtime.render(headers.get("accept", ""), names, registry)
-        answer = [(b"content-type", content_type.encode()), (b"vary", b"accept, accept-encoding")]
-        if _takes_gzip(headers.get("accept-encoding", "")):
-            body = gzip.compress(body, compresslevel=1)
-            answer.append((b"content-encoding", b"gzip"))
-        return 200, answer, body
+    async def respond(scope: "Scope") -> Answer:
+        asked = read_scrape(
+            scope["method"],
+            lower_headers(scope["headers"]),
+            scope.get("query_string", b"").decode("latin-1"),
+            token=token,
+            registry=registry,
+        )
+        if not isinstance(asked, Scrape):
+            return asked
+        page = renderer.page(asked)
+        await until_done(page)
+        return page_answer(asked, page.result())
 
     return _endpoint(respond)
 
@@ -75,12 +81,14 @@ def health_app(registry: HealthRegistry) -> "Application":
     if not isinstance(registry, HealthRegistry):
         raise DeclarationError(f"health={registry!r}: give an obskit.health.HealthRegistry")
 
-    async def respond(_: dict[str, str], scope: "Scope") -> tuple[int, "Headers", bytes]:
+    async def respond(scope: "Scope") -> Answer:
+        if scope["method"] not in METHODS:
+            return method_not_allowed()
         probe = _PROBES.get(path_of(scope))
         if probe is None:
-            return 404, _TEXT, b"not found\n"
+            return text_answer(404, "not found")
         status, body = await probe(registry)
-        return status, _JSON, json.dumps(body).encode()
+        return Answer(status, _JSON, (json.dumps(body).encode(),))
 
     return _endpoint(respond)
 
@@ -116,39 +124,50 @@ HEALTH_PATHS = tuple(_PROBES)
 
 
 def _endpoint(respond: "Respond") -> "Application":
-    """Make an application of a function from request headers and scope to a response."""
+    """Make an application of a function from a request's scope to its answer."""
 
-    async def application(scope: "Scope", _: "Receive", send: "Send") -> None:
-        if scope["type"] != "http":
-            return
-        method = scope.get("method")
-        status, headers, body = 405, [*_TEXT, (b"allow", b"GET, HEAD")], b"method not allowed\n"
-        if method in ("GET", "HEAD"):
-            try:
-                status, headers, body = await respond(lower_headers(scope["headers"]), scope)
-            except Exception as error:
-                guard.report("asgi.endpoint", error)
-                status, headers, body = 500, _TEXT, b"internal error\n"
-        headers = [*headers, (b"content-length", str(len(body)).encode())]
-        await send({"type": "http.response.start", "status": status, "headers": headers})
-        await send({"type": "http.response.body", "body": b"" if method == "HEAD" else body})
+    async def application(scope: "Scope", receive: "Receive", send: "Send") -> None:
+        kind = scope["type"]
+        if kind == "http":
+            await _send(await _answered(respond, scope), send)
+        elif kind == "websocket":
+            await _close(receive, send)
+        elif kind == "lifespan":
+            await Lifespan(receive, send).run(_without_part, scope)
+        else:
+            raise NotImplementedError(f"the scope type {kind!r} has no answer here")
 
     return application
 
 
-def _takes_gzip(accepted: str) -> bool:
-    """Tell whether an ``Accept-Encoding`` header names gzip, and not with a weight of zero."""
-    for coding in accepted.lower().split(","):
-        name, _, weight = "".join(coding.split()).partition(";q=")
-        if name == "gzip":
-            return not weight or weight.strip("0.") != ""
-    return False
+async def _answered(respond: "Respond", scope: "Scope") -> Answer:
+    try:
+        answer = await respond(scope)
+    except Exception as error:
+        guard.report("asgi.endpoint", error)
+        answer = text_answer(500, "internal error")
+    return completed(answer, scope["method"])
 
 
-def _is_allowed(headers: dict[str, str], token: str | None) -> bool:
-    """Tell whether a request carries the token, in a time that does not tell how nearly."""
-    if token is None:
-        return True
-    scheme, _, given = headers.get("authorization", "").partition(" ")
-    same = hmac.compare_digest(given.strip().encode("utf-8"), token.encode("utf-8"))
-    return same and scheme.lower() == "bearer"
+async def _send(answer: Answer, send: "Send") -> None:
+    """Send an answer, part by part; other requests have their turn in between."""
+    headers = [(name.encode(), value.encode()) for name, value in answer.headers]
+    *parts, last = answer.body or (b"",)
+    try:
+        await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+        for part in parts:
+            await send({"type": "http.response.body", "body": part, "more_body": True})
+            await let_others_run()
+        await send({"type": "http.response.body", "body": last})
+    except OSError:
+        return  # the client has gone
+
+
+async def _close(receive: "Receive", send: "Send") -> None:
+    """Close a websocket before it is accepted: the server answers 403."""
+    if (await receive())["type"] == "websocket.connect":
+        await send({"type": "websocket.close", "code": 1000})
+
+
+async def _without_part(scope: "Scope", receive: "Receive", send: "Send") -> None:
+    """Take no part in a protocol."""

@@ -1,35 +1,36 @@
 """The middleware: each request is an operation, with ids, metrics, a span and one log line."""
 
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 from obskit._guard import guard
-from obskit.asgi._exchange import Exchange
+from obskit.asgi._foreign import HostTelemetry
+from obskit.asgi._inbound import interesting_headers, put_id_in_state
 from obskit.asgi._lifespan import Lifespan
+from obskit.asgi._request import AsgiRequest
 from obskit.asgi._routes import RouteTemplates
 from obskit.asgi._types import path_of
-from obskit.context import new_correlation_id
-from obskit.errors import DeclarationError
+from obskit.asgi._websocket import AsgiWebSocket
+from obskit.context import current_context
 from obskit.instruments import (
-    DEFAULT_HTTP_NAMES,
-    UNMATCHED,
     HttpInstrument,
-    HttpNames,
-    HttpRequest,
+    HttpOptions,
+    HttpPlan,
+    PathSet,
+    WebSocketInstrument,
+    await_host,
 )
-from obskit.propagation import lower_headers, read_correlation_id
-from obskit.runtime import active_runtime
+from obskit.runtime import active_runtime, dependents
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from obskit.asgi._types import Application, Receive, Scope, Send
 
-QUIET_PATHS = ("/metrics", "/health", "/livez", "/readyz", "/version")
-"""Paths that are passed through unseen, unless others are given."""
+    Carrier = type[AsgiRequest | AsgiWebSocket]
 
 _SEEN = "obskit.request"
 """Marks a scope that a middleware further out has begun: a request is counted once."""
+
+_CARRIERS: "dict[str, Carrier]" = {"http": AsgiRequest, "websocket": AsgiWebSocket}
+"""What is made of a scope, by its type."""
 
 
 class ObservabilityMiddleware:
@@ -41,106 +42,98 @@ class ObservabilityMiddleware:
 
     Args:
         app: The application.
-        names: How the metrics are called.
-        access_log: Whether to write one line for each request.
-        quiet_paths: Paths, below the root path, that are passed through unseen.
-        route: Returns the template of the route that a scope has taken, or None; for frameworks
-            that do not leave it in the scope as Starlette and FastAPI do.
+        **options: How requests are recorded: see `obskit.instruments.HttpOptions`.
+
+    Attributes:
+        app: The same.
+        endpoints: Paths below the root path that others answer, and who: see `instrument`.
 
     Raises:
-        DeclarationError: If ``names``, ``quiet_paths`` or ``route`` is of a wrong type.
+        DeclarationError: If an option is unknown, or not as it must be.
     """
 
-    def __init__(
-        self,
-        app: "Application",
-        *,
-        names: "HttpNames" = DEFAULT_HTTP_NAMES,
-        access_log: bool = True,
-        quiet_paths: "Iterable[str]" = QUIET_PATHS,
-        route: "Callable[[Scope], str | None] | None" = None,
-    ) -> None:
-        if not isinstance(names, HttpNames):
-            raise DeclarationError(f"names={names!r}: give an obskit.instruments.HttpNames")
-        if route is not None and not callable(route):
-            raise DeclarationError(f"route={route!r}: give a function of the scope")
+    def __init__(self, app: "Application", **options: Unpack[HttpOptions]) -> None:
         self.app = app
-        self._names = names
-        self._access_log = access_log
-        self._quiet = _quiet(quiet_paths)
-        self._route = route
+        self.endpoints: dict[str, Application] = {}
+        self._plan = HttpPlan.of(options)
+        self._excluded = PathSet(self._plan.excluded_paths)
+        self._host = HostTelemetry()
         self._templates: RouteTemplates | None = None
-        self._instrument: HttpInstrument | None = None
+        self._instruments: dict[Any, Any] = {}
+        self._find_route = self._plan.route or self._find_template
+        dependents.add(self)
 
     async def __call__(self, scope: "Scope", receive: "Receive", send: "Send") -> None:
         """Serve one connection."""
-        if scope["type"] == "lifespan":
-            await Lifespan(receive, send).run(self.app, scope)
+        carrier = _CARRIERS.get(scope["type"])
+        if carrier is None:
+            await self._serve_other(scope, receive, send)
             return
-        if scope["type"] != "http" or _SEEN in scope or path_of(scope) in self._quiet:
-            await self.app(scope, receive, send)
+        try:
+            path = path_of(scope)
+        except Exception as error:
+            guard.report("asgi.begin", error)
+            path = ""
+        if path in self.endpoints and carrier is AsgiRequest:
+            await self.endpoints[path](scope, receive, send)
             return
-        request = self._begin(scope)
+        request = None if path in self._excluded else self._begin(carrier, scope, receive, send)
         if request is None:
             await self.app(scope, receive, send)
             return
-        exchange = Exchange(request, receive, send)
         is_outermost = "app" not in scope  # frameworks leave their application there
-        request.enter()
         try:
-            await self.app(scope, exchange.receive, exchange.send)
+            await self.app(scope, request.receive, request.send)
         except BaseException as error:
             if is_outermost and isinstance(error, Exception):
-                await exchange.answer_error()
-            request.end(error)
-            request.leave()
+                await request.answer_error()
+            request.finish(error)
             raise
-        request.end()
-        request.leave()
+        request.finish()
 
-    def _begin(self, scope: "Scope") -> HttpRequest | None:
-        """Begin a request; None when that fails, so that the application runs without us."""
+    def reconfigure(self) -> None:
+        """Forget what was made for the configuration before this one."""
+        self._instruments = {}
+
+    async def _serve_other(self, scope: "Scope", receive: "Receive", send: "Send") -> None:
+        if scope["type"] == "lifespan":
+            await Lifespan(receive, send).run(self.app, scope)
+        else:
+            await self.app(scope, receive, send)
+
+    def _begin(
+        self, carrier: "Carrier", scope: "Scope", receive: "Receive", send: "Send"
+    ) -> AsgiRequest | AsgiWebSocket | None:
+        """Begin a request; None when that fails, or is not wanted: the application runs alone."""
         try:
+            outer = current_context.get()
+            if _SEEN in scope or (outer is not None and outer.suppressed):
+                return None
+            instrument = self._instruments.get(carrier) or self._make_instrument(carrier)
+            if not instrument.signals:
+                return None
             scope[_SEEN] = True
-            headers = lower_headers(scope.get("headers") or ())
-            request = HttpRequest(
-                self._current_instrument(),
-                method=scope.get("method", ""),
-                path=scope.get("path", ""),
-                correlation_id=read_correlation_id(headers) or new_correlation_id(),
-                headers=headers,
-                find_route=lambda: self._find_route(scope),
-            )
-            client = scope.get("client")
-            request.client = str(client[0]) if client else ""
-            self._find_templates(scope)
+            if self._templates is None:
+                self._templates = RouteTemplates(scope.get("app") or self.app)
+            headers = interesting_headers(scope, instrument.wanted)
+            request = carrier(instrument, scope, headers, self._find_route, receive, send)
+            put_id_in_state(request)
+            if self._host.begins_span(self.app, scope):
+                await_host(request)
             request.begin()
+            request.enter()
         except Exception as error:
             guard.report("asgi.begin", error)
             return None
         return request
 
-    def _current_instrument(self) -> HttpInstrument:
-        runtime = active_runtime()
-        instrument = self._instrument
-        if instrument is None or instrument.runtime is not runtime:
-            instrument = HttpInstrument(runtime, self._names, access_log=self._access_log)
-            self._instrument = instrument
+    def _make_instrument(self, carrier: "Carrier") -> Any:
+        version, instruments = dependents.version, self._instruments
+        made_by = HttpInstrument if carrier is AsgiRequest else WebSocketInstrument
+        instrument = made_by(active_runtime(), self._plan)
+        if dependents.version == version:  # else it is made for a configuration that is gone
+            instruments[carrier] = instrument
         return instrument
 
-    def _find_templates(self, scope: "Scope") -> None:
-        """Note the outermost application with routes: the one around us, or the one inside."""
-        if self._templates is None:
-            self._templates = RouteTemplates(scope.get("app") or self.app)
-
-    def _find_route(self, scope: "Scope") -> str:
-        if self._route is not None:
-            return self._route(scope) or UNMATCHED
-        return UNMATCHED if self._templates is None else self._templates.find(scope)
-
-
-def _quiet(paths: Any) -> frozenset[str]:
-    listed = list(paths) if isinstance(paths, Iterable) else [paths]
-    if isinstance(paths, str) or not all(isinstance(path, str) for path in listed):
-        raise DeclarationError(f"quiet_paths={paths!r}: give a list of paths")
-    return frozenset(path_of({"path": path}) for path in listed)
+    def _find_template(self, scope: "Scope") -> str | None:
+        return None if self._templates is None else self._templates.find(scope)

@@ -1,139 +1,96 @@
 """Route templates: what the application's router has found, as a label value.
 
-Starlette and FastAPI leave the route that they have matched in the scope, or at least its endpoint.
-Its template within the whole application (a mount has a template of its own) is looked up in an
-index that is built when routes have come or gone; nothing is matched again.
+Starlette and FastAPI leave the outermost router in the scope and the route that they have matched,
+or at least its endpoint. Its template within the whole application (a mount has a template of its
+own) is looked up in an index that is built when routes have come or gone; nothing is matched again,
+but for a route that can be reached in several ways.
+
+Litestar leaves the template itself, and so do the modules of `obskit.integrations`.
 """
 
-import functools
-import re
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from obskit.asgi._types import below_root
+from obskit.asgi._route_index import RouteIndex, own_template
 from obskit.instruments import UNMATCHED
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
+    from obskit.asgi._route_index import Left, Place
     from obskit.asgi._types import Scope
 
-_PARAMETER = re.compile(r"\\{\w+\\}")
-"""In an escaped template."""
+ROUTE = "obskit.route"
+"""Where in a scope an integration leaves the template, as seen from the framework's root."""
+
+MOST_ROUTERS = 64
+"""Outermost routers that are remembered; there is one, unless they are made on the way."""
 
 
 class RouteTemplates:
     """The templates of one application's routes.
 
     Args:
-        application: The outermost one; the templates are those of the first one with ``routes``
-            among it and what it is a middleware around.
+        application: Has the routes, or is middleware around what has, where the framework leaves
+            no router in the scope.
     """
 
     def __init__(self, application: Any) -> None:
         self._application = application
-        self._index: dict[int, tuple[Any, list[str]]] = {}
-        self._routers: list[Any] = []
-        self._shape: list[tuple[int, int]] | None = None
+        self._indexes: dict[int, RouteIndex] = {}
+        self._templates: dict[tuple[int, int, int], str] = {}
 
     def find(self, scope: "Scope") -> str:
-        """Return the template of the route that a request has taken.
+        """Return the template of the route that a request has taken, or ``unmatched``.
 
         Args:
             scope: The request's scope, after routing.
         """
-        route = scope.get("route")
-        included = scope.get("fastapi", {}).get("effective_route_context")
-        if included is not None and (route is None or included.original_route is route):
-            chosen = getattr(included, "starlette_route", None) or included
-            return "".join(self._known(scope.get("app"))[-1:]) + _own_template(chosen)
-        if route is not None:
-            return "".join(self._known(route)[-1:]) or _own_template(route) or UNMATCHED
-        return self._of_endpoint(scope.get("endpoint"), scope) or UNMATCHED
+        left = scope.get
+        key = (id(left("router")), id(left("route")), id(left("endpoint")))
+        return self._templates.get(key) or self._search(scope, key)
 
-    def _of_endpoint(self, endpoint: Any, scope: "Scope") -> str:
-        """Return the template by the endpoint: what Starlette before 1.7 leaves in the scope."""
-        candidates = self._known(endpoint)
-        if len(candidates) > 1:
-            root = scope.get("app_root_path", scope.get("root_path", ""))
-            path = below_root(scope["path"], root)
-            fits = (text for text in candidates if _pattern(text).fullmatch(path))
-            return next(fits, candidates[-1])
-        return "".join(candidates)
+    def _search(self, scope: "Scope", key: tuple[int, int, int]) -> str:
+        """Return the template of a route that is not known yet, or not by its identity alone."""
+        places = self._places(scope, key[1:])
+        if not places:
+            return _joined(own_template(scope.get("route")), _left(scope)) or UNMATCHED
+        place = places[0] if len(places) == 1 else _taken(places, scope)
+        if len(places) == 1 and len(place.steps) == 1 and not place.is_mount:
+            self._templates[key] = place.template
+        return _joined(place.template, _left(scope)) or UNMATCHED
 
-    def _known(self, key: Any) -> list[str]:
-        """Return the templates of a route, an endpoint or an application; none for a foreign one.
-
-        What is not in the index is looked for again only if routes have come or gone since.
-        """
-        if key is None:
+    def _places(self, scope: "Scope", left: "Left") -> "list[Place]":
+        """Return where the route may be; what is unknown is looked for again if routes are new."""
+        if scope.get("endpoint") is None:
             return []
-        found = self._index.get(id(key))
-        if found is None and self._shape != _shape(self._routers):
-            self._build()
-            found = self._index.get(id(key))
-        return [] if found is None else found[1]
+        root = scope.get("router") or self._application
+        index = self._indexes.get(id(root))
+        if index is None or index.has_grown():
+            index = self._build(root)
+        places = index.find(left)
+        if not places and not index.is_current():
+            places = self._build(root).find(left)
+        return places
 
-    def _build(self) -> None:
-        """Index every route; the objects are kept, so that no other takes their identity."""
-        index: dict[int, tuple[Any, list[str]]] = {}
-        for part, template in _parts(self._application):
-            templates = index.setdefault(id(part), (part, []))[1]
-            if template not in templates[-1:]:
-                templates.append(template)
-        self._routers = [part for part, _ in index.values() if _has_listed_routes(part)]
-        self._shape = _shape(self._routers)
-        self._index = index
-
-
-def _has_listed_routes(part: Any) -> bool:
-    return isinstance(getattr(part, "routes", None), Sequence)
+    def _build(self, root: Any) -> RouteIndex:
+        if len(self._indexes) >= MOST_ROUTERS:
+            self._indexes.clear()
+        self._templates.clear()  # before what they are of may go away
+        index = self._indexes[id(root)] = RouteIndex(root)
+        return index
 
 
-def _shape(routers: "list[Any]") -> list[tuple[int, int]]:
-    """Return what changes when routes come or go: how many there are, and which is the last."""
-    listed = [router.routes for router in routers]
-    return [(len(routes), id(routes[-1]) if routes else 0) for routes in listed]
+def _taken(places: "list[Place]", scope: "Scope") -> "Place":
+    """Return the place of several that a request has come to; FastAPI says what it has included."""
+    included = scope.get("fastapi", {}).get("effective_route_context")
+    there = [place for place in places if place.steps[-1] is included] or places
+    if len(there) == 1:
+        return there[0]
+    return next((place for place in there if place.fits(scope)), there[0])
 
 
-def _parts(application: Any) -> "Iterator[tuple[Any, str]]":
-    """Yield an application, what it is around, and everything below, with the templates."""
-    for inner in _inwards(application):
-        yield inner, ""
-        yield from _walk(inner, "")
+def _left(scope: "Scope") -> str:
+    """Return the template that a framework has left as a text."""
+    return str(scope.get(ROUTE) or scope.get("path_template") or "")
 
 
-def _walk(application: Any, prefix: str) -> "Iterator[tuple[Any, str]]":
-    """Yield each route below an application, its endpoint and what is mounted, with the template.
-
-    A mount may have middleware, and its application, too.
-    """
-    for route in getattr(application, "routes", None) or ():
-        template = prefix + _own_template(route)
-        yield route, template
-        if not hasattr(route, "routes"):
-            yield getattr(route, "endpoint", None), template
-            continue
-        for mounted in _inwards(getattr(route, "app", route)):
-            yield mounted, template
-            yield from _walk(mounted, template)
-
-
-def _inwards(application: Any) -> "Iterator[Any]":
-    """Yield an application and, if it is middleware, what it is around, down to one with routes."""
-    yield application
-    while not hasattr(application, "routes") and hasattr(application, "app"):
-        application = application.app
-        yield application
-
-
-def _own_template(route: Any) -> str:
-    """Return a route's template without the mounts above it; a mount's has no ``/{path}``."""
-    template = getattr(route, "path_format", None) or getattr(route, "path", "")
-    return str(template).removesuffix("/{path}") if hasattr(route, "routes") else str(template)
-
-
-@functools.lru_cache(maxsize=4096)
-def _pattern(template: str) -> "re.Pattern[str]":
-    """Return what paths of a template look like, below any root path."""
-    return re.compile(_PARAMETER.sub("[^/]+", re.escape(template)))
+def _joined(outer: str, inner: str) -> str:
+    return outer.rstrip("/") + inner if inner else outer

@@ -111,15 +111,18 @@ def _not_traced(tracing: str, _: "Effort") -> "Generator[Sides]":
         )
 
 
+def recording_provider() -> "TracerProvider":
+    """Return a tracer provider of the SDK whose spans are recorded, and then kept by nobody."""
+    from opentelemetry.sdk import trace  # noqa: PLC0415 - the SDK loads when needed
+
+    provider = trace.TracerProvider(shutdown_on_exit=False)
+    provider.add_span_processor(trace.SpanProcessor())
+    return provider
+
+
 @contextmanager
 def _traced(_: "Effort") -> "Generator[Sides]":
-    from opentelemetry.sdk.trace import (  # noqa: PLC0415 - the SDK loads when needed
-        SpanProcessor,
-        TracerProvider,
-    )
-
-    provider = TracerProvider(shutdown_on_exit=False)
-    provider.add_span_processor(SpanProcessor())  # one that keeps nothing
+    provider = recording_provider()
     with configured(tracing=provider):
         yield Sides(
             bare=calling(bare_call),

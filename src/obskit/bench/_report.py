@@ -3,9 +3,10 @@
 import json
 import os
 import platform
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,18 @@ if TYPE_CHECKING:
     from obskit.bench._run import Result
 
 LIBRARIES = ("prometheus-client", "opentelemetry-sdk", "structlog")
+
+PEERS = (
+    "starlette",
+    "fastapi",
+    "starlette-exporter",
+    "prometheus-fastapi-instrumentator",
+    "asgi-correlation-id",
+    "opentelemetry-instrumentation-asgi",
+    "orjson",
+    "uvicorn",
+)
+"""Where they are installed."""
 
 ROW_HEADINGS = ("Row", "Work", "bare", "baseline +", "obskit +", "ratio", "goal", "")
 COST_HEADINGS = ("Cost", "Case", "baseline", "obskit", "goal", "")
@@ -48,7 +61,7 @@ class Machine:
             cores=os.cpu_count() or 1,
             system=f"{platform.system()} {platform.machine()}",
             python=f"{platform.python_implementation()} {platform.python_version()}",
-            versions={"obskit": __version__, **{name: version(name) for name in LIBRARIES}},
+            versions={"obskit": __version__, **dict(_versions())},
             date=datetime.now(UTC).date().isoformat(),
         )
 
@@ -57,6 +70,14 @@ class Machine:
         yield f"{self.processor}, {self.cores} cores, {self.system}, {self.date}"
         versions = ", ".join(f"{name} {number}" for name, number in self.versions.items())
         yield f"{self.python}, {versions}"
+
+
+def _versions() -> "Iterator[tuple[str, str]]":
+    for name in LIBRARIES:
+        yield name, version(name)
+    for name in PEERS:
+        with suppress(PackageNotFoundError):
+            yield name, version(name)
 
 
 def _processor() -> str:
@@ -148,20 +169,22 @@ def row_cells(result: RowResult) -> tuple[str, ...]:
 def cost_cells(result: CostResult) -> "Iterator[tuple[str, ...]]":
     """Return the rows of the second table, under `COST_HEADINGS`."""
     for case in result.cases:
+        unit, limit = case.unit or result.unit, None if case.unit else result.limit
         yield (
             result.name,
             case.what,
-            "" if case.baseline is None else quantity(case.baseline, result.unit),
-            quantity(case.ours, result.unit),
-            goal_text(result),
-            "" if result.limit is None else _verdict(case.ours <= result.limit),
+            "" if case.baseline is None else quantity(case.baseline, unit),
+            quantity(case.ours, unit),
+            "" if limit is None else goal_text(result),
+            "" if limit is None else _verdict(case.ours <= limit),
         )
 
 
 def goal_text(entry: "Row | RowResult | Cost | CostResult") -> str:
     """Return a goal for people: of the ratio, or of the time that is added."""
     if entry.limit is not None:
-        return f"≤ {quantity(entry.limit)}"
+        unit = "s" if isinstance(entry, Row | RowResult) else entry.unit
+        return f"≤ {quantity(entry.limit, unit)}"
     goal = entry.goal if isinstance(entry, Row | RowResult) else None
     return "" if goal is None else f"≤ {goal:g}"
 
@@ -174,11 +197,11 @@ def quantity(value: float, unit: str = "s") -> str:
     """Return a number with a unit that suits its size.
 
     Args:
-        value: Seconds, or bytes.
-        unit: ``s`` or ``B``.
+        value: Seconds, bytes, how often in a second, or how many.
+        unit: ``s``, ``B``, ``/s`` or ``1``.
     """
-    if unit == "B":
-        return f"{value:,.0f} B"
+    if unit != "s":
+        return f"{value:,.0f} {unit}".removesuffix(" 1").replace(" /", "/")
     for size, name in ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs")):
         if abs(value) >= size:
             return f"{value / size:.3g} {name}"

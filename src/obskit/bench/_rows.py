@@ -45,6 +45,15 @@ class Effort:
     workers: int
     """Dead workers that a scrape meets."""
 
+    requests: int
+    """Hostile requests."""
+
+    wrk_rounds: int
+    """Rounds of load over loopback."""
+
+    wrk_seconds: int
+    """Whole seconds that one server is under load in one round."""
+
 
 FULL = Effort(
     name="full",
@@ -57,6 +66,9 @@ FULL = Effort(
     thread_calls=64_000,
     tail_seconds=2.0,
     workers=5_000,
+    requests=1_000_000,
+    wrk_rounds=3,
+    wrk_seconds=5,
 )
 
 QUICK = Effort(
@@ -70,6 +82,9 @@ QUICK = Effort(
     thread_calls=16_000,
     tail_seconds=0.5,
     workers=500,
+    requests=50_000,
+    wrk_rounds=2,
+    wrk_seconds=2,
 )
 
 
@@ -126,6 +141,9 @@ class Case:
     baseline: float | None = None
     """The same for what one would use instead."""
 
+    unit: str = ""
+    """Of both, where it is another than the cost's, whose limit then does not hold."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cost:
@@ -141,7 +159,7 @@ class Cost:
     """What it is compared with, for people; empty for nothing."""
 
     unit: str
-    """``s`` or ``B``."""
+    """As `quantity` knows it."""
 
     cases: "Callable[[Effort], Iterator[Case]]"
     """Measures."""
@@ -151,3 +169,6 @@ class Cost:
 
     needs: tuple[str, ...] = ()
     """What has to be there, as ``package.module:attribute``."""
+
+    programs: tuple[str, ...] = ()
+    """What has to be there to be run."""

@@ -1,27 +1,38 @@
 """Choose what to measure, and measure it."""
 
 import pkgutil
+import shutil
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 from obskit._guard import guard
 from obskit.bench._growth import GROWTH_COSTS
+from obskit.bench._http_costs import HTTP_COSTS
+from obskit.bench._http_rows import HTTP_ROWS
+from obskit.bench._http_wrk import WRK_COSTS
 from obskit.bench._load import LOAD_COSTS
 from obskit.bench._measure import RowResult, measure
 from obskit.bench._metrics import METRIC_ROWS
 from obskit.bench._operations import OPERATION_ROWS
 from obskit.bench._rows import Case, Cost, Effort, Row
 from obskit.bench._workers import WORKER_COSTS
+from obskit.errors import DISTRIBUTION
 from obskit.metrics import default_engine
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-ROWS: tuple[Row, ...] = (*OPERATION_ROWS, *METRIC_ROWS)
+ROWS: tuple[Row, ...] = (*OPERATION_ROWS, *METRIC_ROWS, *HTTP_ROWS)
 """Every comparison, in the order of the report."""
 
-COSTS: tuple[Cost, ...] = (*LOAD_COSTS, *GROWTH_COSTS, *WORKER_COSTS)
+COSTS: tuple[Cost, ...] = (
+    *LOAD_COSTS,
+    *GROWTH_COSTS,
+    *WORKER_COSTS,
+    *HTTP_COSTS,
+    *WRK_COSTS,
+)
 """Every further measurement, in the order of the report."""
 
 
@@ -43,7 +54,7 @@ class CostResult:
         """Whether every case is within the limit; None without one."""
         if self.limit is None:
             return None
-        return all(case.ours <= self.limit for case in self.cases)
+        return all(case.ours <= self.limit for case in self.cases if not case.unit)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,9 +92,9 @@ def run(entries: "Sequence[Row | Cost]", effort: Effort) -> "Iterator[Result]":
         effort: How long.
     """
     for entry in entries:
-        missing = [need for need in entry.needs if not _is_there(need)]
+        missing = _missing(entry)
         if missing:
-            yield LeftOut(name=entry.name, reason=f"{', '.join(missing)} is not there")
+            yield LeftOut(name=entry.name, reason=missing)
             continue
         dropped = _dropped()
         try:
@@ -107,6 +118,16 @@ def _doubt(faults: list[tuple[str, Exception]], dropped: int) -> str:
         site, error = faults[0]
         return f"obskit had an internal error in {site}: {type(error).__name__}: {error}"
     return f"obskit dropped {dropped:,} observations" if dropped else ""
+
+
+def _missing(entry: "Row | Cost") -> str:
+    """Return what is not there and how to have it, for people; empty if all is."""
+    packages = [need for need in entry.needs if not _is_there(need)]
+    if packages:
+        return f"{', '.join(packages)} is not there: pip install '{DISTRIBUTION}[bench]'"
+    programs = entry.programs if isinstance(entry, Cost) else ()
+    missing = [program for program in programs if shutil.which(program) is None]
+    return f"{missing[0]} is not there: apt install {missing[0]}" if missing else ""
 
 
 def _is_there(need: str) -> bool:

@@ -62,8 +62,8 @@ def running() -> "Generator[str]":
     with listen(0) as listener:
         server = _new_server()
         thread = threading.Thread(target=server.run, args=([listener],), name="demo-server")
-        thread.start()
         try:
+            thread.start()
             deadline = time.monotonic() + START_SECONDS
             while not server.started and thread.is_alive() and time.monotonic() < deadline:
                 time.sleep(0.005)
@@ -72,7 +72,8 @@ def running() -> "Generator[str]":
             yield f"http://{HOST}:{listener.getsockname()[1]}"
         finally:
             server.should_exit = True
-            thread.join()
+            if thread.ident is not None:  # else it has never begun
+                thread.join()
 
 
 def serve(port: int) -> int:

@@ -3,10 +3,10 @@
 import asyncio
 from typing import TYPE_CHECKING, TypeVar
 
+from obskit._threads import Locked
 from obskit.clock import SystemClock
 from obskit.errors import DeclarationError, DuplicateError
 from obskit.health._check import READY, Check, probe_names, validate_name, validate_timeout
-from obskit.health._locked import Locked
 from obskit.health._report import OK, UNAVAILABLE, HealthReport, overall
 from obskit.health._runner import Runner
 

@@ -1,15 +1,14 @@
 """One execution of one check, shared by everybody who asks while it is in flight."""
 
 import asyncio
-import contextvars
 import inspect
 import os
-import threading
 import time
 from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
+from obskit._threads import Call, call_on_thread
 from obskit.health._report import CheckResult
 from obskit.health._verdict import ABANDONED, TIMED_OUT, Verdict, failed, judge
 
@@ -24,13 +23,6 @@ AWAITS = 2
 
 SECONDS_TO_CLEAN_UP = 0.05
 """An answer waits this long for a cancelled check to end, so that the next probe starts afresh."""
-
-
-class Call(NamedTuple):
-    """How a call on a thread ended: with a value or with an error."""
-
-    value: object = None
-    error: BaseException | None = None
 
 
 class Run:
@@ -117,7 +109,9 @@ class Run:
         return judge(await _awaited(ended.value))
 
     async def _ended_call(self) -> Call:
-        call = self._call = call_on_thread(self._check)
+        call = self._call = call_on_thread(
+            self._check.function, f"obskit-health-{self._check.name}"
+        )
         try:
             return await asyncio.wrap_future(call)
         except asyncio.CancelledError:
@@ -158,30 +152,6 @@ class Run:
         except InvalidStateError:
             return None
         return result
-
-
-def call_on_thread(check: "Check") -> "Future[Call]":
-    """Call a function that may block, on a daemon thread: it holds neither the loop nor the exit.
-
-    Args:
-        check: Whose function to call, in a copy of the current context.
-
-    Returns:
-        How the call ended; cannot be cancelled.
-    """
-    call: Future[Call] = Future()
-    call.set_running_or_notify_cancel()
-    context = contextvars.copy_context()
-
-    def work() -> None:
-        try:
-            ended = Call(context.run(check.function))
-        except BaseException as error:  # sys.exit() included: nobody but the check is meant
-            ended = Call(error=error)
-        call.set_result(ended)
-
-    threading.Thread(target=work, name=f"obskit-health-{check.name}", daemon=True).start()
-    return call
 
 
 async def _awaited(value: object) -> object:

@@ -4,7 +4,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from obskit._guard import guard
-from obskit.health._locked import Locked
+from obskit._threads import Locked
 from obskit.health._report import Status
 from obskit.health._run import Run
 

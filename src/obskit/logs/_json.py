@@ -2,6 +2,7 @@
 
 import json
 import math
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -25,6 +26,9 @@ _EXACT: "dict[type, Callable[[Any], Any]]" = {
 }
 """What makes a plain text or number of a subclass's, such as an enumeration's or NumPy's."""
 
+_PLAIN: frozenset[type] = frozenset({str, int, float, bool, type(None)})
+"""Types whose values need no look inside."""
+
 _LINE_SEPARATORS = (
     (b"\xe2\x80\xa8", b"\\u2028"),
     (b"\xe2\x80\xa9", b"\\u2029"),
@@ -42,11 +46,26 @@ def render_json(entry: "Mapping[str, Any]") -> bytes:
     Args:
         entry: Field names and values of any kind.
     """
-    line = _encode(plain_entry(entry))
-    for character, escaped in _LINE_SEPARATORS:
-        if character in line:
+    line = _encode_as_it_is(entry) or _encode(plain_entry(entry))
+    if not line.isascii():
+        for character, escaped in _LINE_SEPARATORS:
             line = line.replace(character, escaped)
     return line + b"\n"
+
+
+def _encode_as_it_is(entry: "Mapping[str, Any]") -> bytes | None:
+    """Return the line of an entry that has nothing but plain values; None of any other.
+
+    Where the whole line is short, no text of it is too long; and what is no plain number for the
+    encoder, such as an integer that few readers can read, is left to the way that takes anything.
+    """
+    if not _PLAIN.issuperset(map(type, entry.values())):
+        return None
+    try:
+        line = _encode_plain(entry)
+    except (TypeError, ValueError):
+        return None
+    return line if len(line) <= MAXIMUM_TEXT else None
 
 
 def plain_entry(entry: "Mapping[Any, Any]") -> dict[str, Any]:
@@ -115,18 +134,26 @@ def _cut(text: str) -> str:
     return text if len(text) <= MAXIMUM_TEXT else text[:MAXIMUM_TEXT] + "…"
 
 
-def _encode_standard(plain: dict[str, Any]) -> bytes:
+def _encode_standard(plain: "Mapping[str, Any]") -> bytes:
     text = json.dumps(plain, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     return text.encode("utf-8", "backslashreplace")
 
 
-def _fast_encoder() -> "Callable[[dict[str, Any]], bytes]":
-    """Return orjson's encoder where the extra ``fast`` is installed, else the standard one."""
+def _no_encoder(plain: "Mapping[str, Any]") -> bytes:
+    raise TypeError(plain)
+
+
+def _encoders() -> "tuple[Callable[[Mapping[str, Any]], bytes], ...]":
+    """Return what encodes plain entries, and only those, and what encodes what is made plain.
+
+    That is orjson where the extra ``fast`` is installed, which is strict about integers if asked
+    to be; the standard encoder is not, and its users have time.
+    """
     try:
         import orjson  # noqa: PLC0415 - optional
     except ImportError:
-        return _encode_standard
-    return orjson.dumps
+        return _no_encoder, _encode_standard
+    return partial(orjson.dumps, option=orjson.OPT_STRICT_INTEGER), orjson.dumps
 
 
 def _encode(plain: dict[str, Any]) -> bytes:
@@ -136,4 +163,4 @@ def _encode(plain: dict[str, Any]) -> bytes:
         return _encode_standard(plain)
 
 
-_encode_fast = _fast_encoder()
+_encode_plain, _encode_fast = _encoders()

@@ -40,6 +40,17 @@ RESERVED = (
 """Fields whose meaning is fixed: a field of the same name given by a caller gets a ``_`` behind."""
 
 
+_TAKEN = frozenset(RESERVED)
+
+_NOTHING: dict[str, Any] = {}
+
+
+class _Depth(threading.local):
+    """How many lines of this thread are being written inside of one another."""
+
+    depth = 0
+
+
 class LogPipeline:
     """Turns events into entries and entries into lines.
 
@@ -66,7 +77,7 @@ class LogPipeline:
         self._clock = clock
         self._trace_ids = trace_ids
         self._second = (0, "")
-        self._inside = threading.local()
+        self._inside = _Depth()
 
     def emit(
         self,
@@ -85,17 +96,17 @@ class LogPipeline:
             fields: Further fields of this line.
             error: The exception that the line is about.
         """
-        depth = getattr(self._inside, "depth", 0)
-        if depth > 1:  # a value that logs while it is being logged
+        inside = self._inside
+        if inside.depth > 1:  # a value that logs while it is being logged
             guard.report("logs.recursion", RecursionError("logging from within logging"))
             return
-        self._inside.depth = depth + 1
+        inside.depth += 1
         try:
             self._deliver(self._entry(level, event, logger, fields, error))
         except Exception as fault:
             guard.report("logs.write", fault)
         finally:
-            self._inside.depth = depth
+            inside.depth -= 1
 
     def _entry(
         self,
@@ -113,14 +124,22 @@ class LogPipeline:
             **self._identity,
         }
         context = current_context.get()
-        bound: Mapping[str, Any] = {}
+        bound = _NOTHING if context is None else context.fields
         if context is not None:
-            entry[CORRELATION_ID] = unit_correlation_id(context.fields)
-            bound = context.fields
+            entry[CORRELATION_ID] = bound.get(CORRELATION_ID) or unit_correlation_id(bound)
         ids = self._trace_ids()
         if ids is not None:
             entry["trace_id"], entry["span_id"] = ids
-        given = {**bound, **fields}
+        is_plain = error is None and len(bound) <= 1 and len(fields) <= MAXIMUM_FIELDS
+        if is_plain and _TAKEN.isdisjoint(fields):  # all that is bound is the id
+            entry.update(fields)
+            return entry
+        return self._with_given(entry, {**bound, **fields}, error)
+
+    def _with_given(
+        self, entry: dict[str, Any], given: dict[str, Any], error: BaseException | None
+    ) -> dict[str, Any]:
+        """Return an entry with any fields; none of them takes the place of a fixed one."""
         if CORRELATION_ID in given and given[CORRELATION_ID] == entry.get(CORRELATION_ID):
             del given[CORRELATION_ID]
         last: dict[str, Any] = {}
@@ -137,9 +156,9 @@ class LogPipeline:
         second = int(now)
         known, text = self._second
         if second != known:
-            text = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
+            text = time.strftime("%Y-%m-%dT%H:%M:%S.", time.gmtime(second))
             self._second = (second, text)
-        return f"{text}.{int((now - second) * 1_000_000):06d}Z"
+        return f"{text}{int((now - second) * 1_000_000):06d}Z"
 
 
 def beside(fields: "Mapping[str, Any]", reserved: "Collection[str]") -> dict[str, Any]:

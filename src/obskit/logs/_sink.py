@@ -44,6 +44,8 @@ class StandardOutput:
 
     def __init__(self, render: "Callable[[Mapping[str, Any]], bytes]") -> None:
         self._render = render
+        self._stream: Any = None
+        self._descriptor: int | None = None
 
     def deliver(self, entry: "Mapping[str, Any]") -> None:
         """Write an entry as one line.
@@ -56,15 +58,15 @@ class StandardOutput:
         stream: Any = sys.stdout
         if _is_closed(stream):
             raise OSError("standard output is closed")
-        descriptor = _descriptor(stream)
+        if stream is not self._stream:  # what the descriptor is of may be changed, not its number
+            self._stream, self._descriptor = stream, _descriptor(stream)
+        descriptor = self._descriptor
         with _lock.held:
             if descriptor is None:
                 stream.write(line.decode("utf-8", "backslashreplace"))
                 stream.flush()
             else:
-                until = time.monotonic() + PATIENCE
-                _flush(stream, descriptor, until)
-                _write_whole(descriptor, line, until)
+                _write(stream, descriptor, line)
 
 
 def is_terminal() -> bool:
@@ -85,6 +87,22 @@ def _descriptor(stream: Any) -> int | None:
         return None
 
 
+def _write(stream: Any, descriptor: int, line: bytes) -> None:
+    """Write what ``print`` has left, and a line; a pipe may take them in pieces, and later."""
+    written = 0
+    try:
+        stream.flush()
+        if descriptor not in _lock.unfinished:
+            written = os.write(descriptor, line)
+    except BlockingIOError:
+        pass
+    if written < len(line):
+        until = time.monotonic() + PATIENCE
+        if not written:
+            _flush(stream, descriptor, until)
+        _write_rest(descriptor, line, written, until)
+
+
 def _flush(stream: Any, descriptor: int, until: float) -> None:
     """Write what ``print`` has left: the stream keeps what cannot be written yet."""
     while True:
@@ -96,11 +114,10 @@ def _flush(stream: Any, descriptor: int, until: float) -> None:
             return
 
 
-def _write_whole(descriptor: int, line: bytes, until: float) -> None:
-    """Write all of a line: a pipe may take a long one in pieces."""
+def _write_rest(descriptor: int, line: bytes, written: int, until: float) -> None:
+    """Write what is left of a line, of which some bytes have been written."""
     if descriptor in _lock.unfinished:
         line = b"\n" + line
-    written = 0
     try:
         while written < len(line):
             try:

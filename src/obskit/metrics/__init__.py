@@ -12,6 +12,7 @@ from obskit.metrics._declare import declare, declared, registered, undeclare
 from obskit.metrics._distributions import Histogram, Summary
 from obskit.metrics._durations import OperationCells
 from obskit.metrics._engine import BATCH, DurationSink, Engine, default_engine
+from obskit.metrics._exchanges import ExchangeCells
 from obskit.metrics._exposition import render
 from obskit.metrics._facts import Enum, Info
 from obskit.metrics._family import MAX_GROUPS, MAX_SERIES, OVERFLOW, Family, label_text
@@ -32,6 +33,7 @@ __all__ = [
     "DurationSink",
     "Engine",
     "Enum",
+    "ExchangeCells",
     "Family",
     "Gauge",
     "GaugeCell",

@@ -75,7 +75,7 @@ class Cell(ABC):
         pending: The engine's buffer, for the hot paths.
         created: When the series began, in seconds since the Unix epoch.
         handle: The instrument bound to this series, made on first use and kept.
-        label_text: Its labels as its lines show them, made by the family on first use and kept.
+        label_text: Its labels as its lines show them, made by the family.
     """
 
     __slots__ = ("created", "engine", "handle", "label_text", "pending")

@@ -40,34 +40,45 @@ class OperationCells:
             durations: In seconds, in the order in which they came; sorted in place.
         """
         histogram, number, usable = self.duration, len(durations), durations
-        running = _sum(histogram.sum, usable)
+        running = summed(histogram.sum, usable)
         if min(usable) < 0 or not running < math.inf:  # not a number makes the sum one, too
             usable = [seconds for seconds in usable if 0 <= seconds < math.inf]
-            running = _sum(histogram.sum, usable)
+            running = summed(histogram.sum, usable)
             histogram.engine.refuse(number - len(usable))
-        counts = _counted(histogram, usable)
+        counts = counted(histogram, usable)
         # No call from here on: see Engine._fold_durations.
         self.total.total += number
         histogram.sum = running
         histogram.counts = counts
 
 
-def _sum(total: float, durations: list[float]) -> float:
+def summed(total: float, durations: list[float]) -> float:
+    """Return a sum with some durations more.
+
+    Args:
+        total: The sum.
+        durations: What to add, in order: the same numbers as when added one by one.
+    """
     for seconds in durations:
         total += seconds
     return total
 
 
-def _counted(histogram: "HistogramCell", durations: list[float]) -> list[int]:
-    """Return a histogram's counts with some durations more."""
+def counted(histogram: "HistogramCell", durations: list[float]) -> list[int]:
+    """Return a histogram's counts with some durations more.
+
+    Args:
+        histogram: Whose counts.
+        durations: Sorted in place.
+    """
     counts = histogram.counts.copy()
     durations.sort()
-    counted = 0
+    done = 0
     for bucket, bound in enumerate(histogram.bounds):
-        below = bisect_right(durations, bound, counted)
-        counts[bucket] += below - counted
-        counted = below
-        if counted == len(durations):
+        below = bisect_right(durations, bound, done)
+        counts[bucket] += below - done
+        done = below
+        if done == len(durations):
             break
     return counts
 
@@ -90,16 +101,25 @@ class SampledCells:
         Args:
             sampled: Seconds and spans, in the order in which they came.
         """
-        histogram = self._cells.duration
-        exemplars = histogram.exemplars.copy()
-        now = histogram.engine.clock.time()
-        latest = {
-            bisect_left(histogram.bounds, seconds): (seconds, span)
-            for seconds, span in sampled
-            if 0 <= seconds < math.inf
-        }
-        for bucket, (seconds, span) in latest.items():
-            ids = {"trace_id": f"{span.trace_id:032x}", "span_id": f"{span.span_id:016x}"}
-            exemplars[bucket] = Exemplar(ids, seconds, now)
-        histogram.exemplars = exemplars
+        keep_exemplars(self._cells.duration, sampled)
         self._cells.fold([seconds for seconds, _ in sampled])
+
+
+def keep_exemplars(histogram: "HistogramCell", sampled: "list[tuple[float, SpanContext]]") -> None:
+    """Keep the last span in each bucket as its exemplar.
+
+    Args:
+        histogram: Takes them.
+        sampled: Seconds and spans, in the order in which they came.
+    """
+    exemplars = histogram.exemplars.copy()
+    now = histogram.engine.clock.time()
+    latest = {
+        bisect_left(histogram.bounds, seconds): (seconds, span)
+        for seconds, span in sampled
+        if 0 <= seconds < math.inf
+    }
+    for bucket, (seconds, span) in latest.items():
+        ids = {"trace_id": f"{span.trace_id:032x}", "span_id": f"{span.span_id:016x}"}
+        exemplars[bucket] = Exemplar(ids, seconds, now)
+    histogram.exemplars = exemplars

@@ -49,15 +49,46 @@ def render(
     Returns:
         The body and its content type.
     """
+    pieces, content_type = render_pieces(registry, accept, names)
+    return b"".join(pieces), content_type
+
+
+def render_pieces(
+    registry: CollectorRegistry,
+    accept: str,
+    names: "Iterable[str]",
+    pause: "Callable[[], object]" = int,
+) -> tuple[list[bytes], str]:
+    """The same in pieces: to put a large page together takes longer than any other step of it.
+
+    Args:
+        registry: As `render` takes it.
+        accept: As `render` takes it.
+        names: As `render` takes them.
+        pause: Called now and then, for others to run.
+
+    Returns:
+        The body's parts and its content type.
+    """
     encoder, content_type = _negotiate(accept)
     wanted = frozenset(names)
     known = PageFormat.of(encoder)
     pieces: list[bytes] = []
     for collector in _collectors(registry, wanted):
-        pieces += _encode(encoder, known, collector, wanted)
+        pieces += _encode(encoder, known, collector, wanted, pause)
+        pause()
     if content_type.startswith("application/openmetrics-text"):
         pieces.append(END)
-    return b"".join(pieces), content_type
+    return pieces, content_type
+
+
+def negotiated_type(accept: str) -> str:
+    """The content type of the page that a request gets.
+
+    Args:
+        accept: Its ``Accept`` header.
+    """
+    return _negotiate(accept)[1]
 
 
 def _negotiate(accept: str) -> "tuple[Callable[[Collector], bytes], str]":
@@ -81,11 +112,12 @@ def _encode(
     known: PageFormat | None,
     collector: "Collector",
     names: "AbstractSet[str]",
+    pause: "Callable[[], object]",
 ) -> list[bytes]:
     try:
         family = _family(collector)
         if known and family and known.writes(family):
-            return known.page(family, names)
+            return known.page(family, names, pause)
         return [encoder(_Page(collector, names)).removesuffix(END)]
     except Exception as error:
         guard.report("metrics.collect", error)

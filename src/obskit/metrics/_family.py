@@ -2,6 +2,7 @@
 
 import logging
 from enum import Enum
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from prometheus_client.metrics_core import Metric
@@ -33,7 +34,7 @@ MAX_GROUPS = 2000
 """Groups that one family counts by themselves."""
 
 GROUP = 2048
-"""Series that are shown at once: other threads run in between, and little memory is needed."""
+"""Lines that are shown at once: other threads run in between, and little memory is needed."""
 
 OVERFLOW = "_overflow"
 """The label value of the series that takes what a full family, or group, has no room for."""
@@ -54,6 +55,8 @@ OWN_LABEL: "dict[Kind, str]" = {"histogram": "le"}
 """The label that some lines of a kind have besides the series' labels."""
 
 _Values = tuple[str, ...]
+
+_label_writer = lru_cache(maxsize=4096)(label_writer)
 
 
 class Family:
@@ -81,6 +84,8 @@ class Family:
         self.engine: Engine = engine or default_engine
         self._max_series = max_series
         self._series: dict[_Values, dict[_Values, Cell]] = {spec.labels: {}}
+        self._change = object()
+        self._lists: dict[_Values, tuple[object, list[Any]]] = {}
         self._overflow: set[tuple[_Values, _Values]] = set()
         self._groups: dict[tuple[_Values, Hashable], set[_Values]] = {}
         self._warned: set[Hashable] = set()
@@ -126,19 +131,15 @@ class Family:
                 yield dict(zip(names, values, strict=True)), cell
 
     def groups(self) -> "Iterator[tuple[_Values, list[Any]]]":
-        """The series, up to `GROUP` at once, by label names; each has its ``label_text`` by then.
+        """The series, about `GROUP` lines at once, by label names.
 
         Safe while others add and remove.
         """
-        for names, series in self._series.copy().items():
-            cells = list(series.values())
-            for start in range(0, len(cells), GROUP):
-                group = cells[start : start + GROUP]
-                if not all([cell.label_text for cell in group]):  # noqa: C419 - a generator is slow
-                    self._write_labels(names, series.copy())
-                    group = [cell for cell in group if cell.label_text]  # others are removed by now
-                if group:
-                    yield names, group
+        for names in self._series.copy():
+            cells = self._listed(names)
+            size = max(GROUP // len(cells[0].shape()), 1) if cells else 1
+            for start in range(0, len(cells), size):
+                yield names, cells[start : start + size]
 
     def shape(self, names: _Values, cell: SteadyCell) -> list[tuple[str, str]]:
         """What the lines of series with these label names have in common.
@@ -197,6 +198,7 @@ class Family:
         for names, cells in self._series.copy().items():
             if names:
                 cells.clear()
+        self._changed()
         self._overflow.clear()
         self._groups.clear()
 
@@ -230,10 +232,22 @@ class Family:
                 text = cell.label_text
                 yield tuple([name + text.replace(GAP, own) for name, own in shape]), cell
 
-    def _write_labels(self, names: _Values, series: dict[_Values, Cell]) -> None:
-        write = label_writer(names, OWN_LABEL.get(self.spec.kind, ""))
-        for values, cell in series.items():
-            cell.label_text = cell.label_text or write(values)
+    def _listed(self, names: _Values) -> list[Any]:
+        """The series as a list, kept until one comes or goes.
+
+        To make a long list takes milliseconds, in which no other thread runs, and so it does when
+        the garbage collector looks at a new one.
+        """
+        change = self._change
+        kept = self._lists.get(names)
+        if kept is None or kept[0] is not change:
+            kept = self._lists[names] = change, list(self._series[names].values())
+        return kept[1]
+
+    def _changed(self) -> None:
+        """Note that a series has come or gone; a list that is being made meanwhile is not kept."""
+        self._change = object()
+        self._lists.clear()
 
     def _various_lines(self) -> "Iterator[tuple[tuple[str, ...], Cell]]":
         for labels, cell in self.series():
@@ -263,7 +277,9 @@ class Family:
             self._series.setdefault(self.spec.check_labels(names), {})
         if not self._has_room(names, values, group):
             values = self._overflow_values(names, values, group, kept)
-        return self._series[names].setdefault(values, self._make_cell())
+        kept_cell = self._series[names].setdefault(values, self._make_cell(names, values))
+        self._changed()
+        return kept_cell
 
     def _has_room(self, names: _Values, values: _Values, group: "Hashable | None") -> bool:
         """Tell whether one more series is within the limit; then it counts."""
@@ -294,15 +310,18 @@ class Family:
 
     def _forget(self, names: _Values, values: _Values) -> None:
         self._series[names].pop(values, None)
+        self._changed()
         self._overflow.discard((names, values))
         for (group_names, _), members in self._groups.copy().items():
             if group_names == names:
                 members.discard(values)
 
-    def _make_cell(self) -> Cell:
+    def _make_cell(self, names: _Values, values: _Values) -> Cell:
         is_recent = self.spec.multiprocess_mode in ("mostrecent", "livemostrecent")
         kind = RecentGaugeCell if is_recent else CELLS[self.spec.kind]
-        return kind(self.spec, self.engine)
+        cell = kind(self.spec, self.engine)
+        cell.label_text = _label_writer(names, OWN_LABEL.get(self.spec.kind, ""))(values)
+        return cell
 
     def _warn(self, group: "Hashable | None") -> None:
         try:

@@ -61,12 +61,18 @@ class PageFormat(NamedTuple):
         steady = issubclass(CELLS[family.spec.kind], SteadyCell)
         return steady and not (self.openmetrics and ":" in family.spec.name)
 
-    def page(self, family: Family, names: "AbstractSet[str]") -> list[bytes]:
+    def page(
+        self,
+        family: Family,
+        names: "AbstractSet[str]",
+        pause: "Callable[[], object]" = int,
+    ) -> list[bytes]:
         """A family as its part of a page.
 
         Args:
             family: One that the format `writes`.
             names: Names of the samples to show; empty for all.
+            pause: Called now and then, for others to run.
 
         Returns:
             The part in pieces, without an end mark; none if names are given and there is no such
@@ -81,6 +87,7 @@ class PageFormat(NamedTuple):
             pieces.append(_text(together))
             if len(together) < len(shown):
                 apart.append(_text([column.lines for column in shown if column.name == created]))
+            pause()
         if apart:
             apart.insert(0, _created_header(family.spec))
         elif names and not any(pieces):

@@ -15,7 +15,7 @@ from obskit.logs import (
     render_console,
     render_json,
 )
-from obskit.metrics import render
+from obskit.metrics._exposition import render_pieces
 from obskit.runtime._store import MetricStore
 from obskit.tracing import current_trace_ids, set_up_tracing
 from obskit.workers import warn_of_several_workers
@@ -134,11 +134,33 @@ class Runtime:
         Returns:
             The body and its content type.
         """
+        pieces, content_type = self.render_pieces(accept, names, registry)
+        return b"".join(pieces), content_type
+
+    def render_pieces(
+        self,
+        accept: str,
+        names: "Iterable[str]",
+        registry: "CollectorRegistry | None",
+        pause: "Callable[[], object]" = int,
+    ) -> tuple[list[bytes], str]:
+        """The same in pieces.
+
+        Args:
+            accept: As `render` takes it.
+            names: As `render` takes them.
+            registry: As `render` takes it.
+            pause: Called now and then, for others to run.
+
+        Returns:
+            The body's parts and its content type.
+        """
         shown = registry or self.registry
         if self.worker is not None and shown is self.registry:
-            return self.worker.render(accept, names)
+            body, content_type = self.worker.render(accept, names)
+            return [body], content_type
         warn_of_several_workers()
-        return render(shown, accept, names)
+        return render_pieces(shown, accept, names, pause)
 
     def log(
         self,

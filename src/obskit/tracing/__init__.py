@@ -3,7 +3,7 @@
 from obskit.tracing._propagation import read_trace_headers, write_trace_headers
 from obskit.tracing._setup import Tracing, host_provider, set_up_tracing
 from obskit.tracing._spans import (
-    current_server_span,
+    current_local_span,
     current_trace_ids,
     end_span,
     swap_trace_context,
@@ -11,7 +11,7 @@ from obskit.tracing._spans import (
 
 __all__ = [
     "Tracing",
-    "current_server_span",
+    "current_local_span",
     "current_trace_ids",
     "end_span",
     "host_provider",

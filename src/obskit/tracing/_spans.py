@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from opentelemetry import context as opentelemetry_context
 from opentelemetry import trace
-from opentelemetry.trace import Span, SpanKind
+from opentelemetry.trace import Span
 
 if TYPE_CHECKING:
     from opentelemetry.context import Context
@@ -42,20 +42,23 @@ def end_span(span: Span, seconds: float) -> None:
         span.end()
 
 
-def current_server_span() -> Span | None:
-    """Return the current span if it is a server span at work in this process.
+def current_local_span() -> Span | None:
+    """Return the current span if it was begun in this process, sampled or not.
 
     A framework that traces its own requests (FastAPI's and Starlette's native telemetry, the
     contrib middleware) has opened one before a middleware inside of it runs.
     """
     span = trace.get_current_span()
-    is_server = getattr(span, "kind", None) is SpanKind.SERVER
-    return span if is_server and span.is_recording() else None
+    span_context = span.get_span_context()
+    return span if span_context.is_valid and not span_context.is_remote else None
 
 
 def current_trace_ids() -> tuple[str, str] | None:
     """Return the trace id (32 hexadecimal digits) and span id (16) of the current span, if any."""
-    span_context = trace.get_current_span().get_span_context()
+    context = opentelemetry_context.get_current()
+    if not context:
+        return None
+    span_context = trace.get_current_span(context).get_span_context()
     if not span_context.is_valid:
         return None
     return f"{span_context.trace_id:032x}", f"{span_context.span_id:016x}"

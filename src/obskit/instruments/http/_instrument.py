@@ -1,92 +1,330 @@
 """The HTTP metrics and the access log under one configuration."""
 
+from abc import ABC, abstractmethod
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from opentelemetry.trace import SpanKind
 
-from obskit.instruments.http._names import DEFAULT_HTTP_NAMES, HttpNames
-from obskit.instruments.http._request import HttpRequest
-from obskit.logs import LEVELS
-from obskit.operation import InProgress, Operation, with_fixed
+from obskit._guard import guard
+from obskit.context import is_valid_correlation_id, new_correlation_id
+from obskit.instruments.http._access_log import LOGGER, write_access_line
+from obskit.instruments.http._names import FACTS, HttpNames
+from obskit.instruments.http._options import HttpPlan, RequestLabel
+from obskit.instruments.http._request import SERVER_ERROR, HttpRequest
+from obskit.instruments.http._span_values import SPAN_HEADERS
+from obskit.metrics import ExchangeCells, Family, MetricSpec, default_engine
+from obskit.operation import InProgress, Operation
+from obskit.propagation import trace_id_of
+from obskit.runtime import enabled_signals
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from obskit.runtime import Runtime
     from obskit.tracing import Tracing
 
+_UNWANTED = MetricSpec(kind="histogram", name="unwanted", help="Is not shown.")
+"""Stands for metrics that are left out: it is in no registry."""
 
-class HttpInstrument:
-    """The HTTP metrics and the access log under one configuration.
+TRACE_HEADERS = ("traceparent", "tracestate", "baggage")
+"""Headers with which a caller's trace context and baggage come."""
+
+_BASIC = FACTS[:3]
+"""Method, route and status: what tells apart nearly everything."""
+
+
+class InboundInstrument(ABC):
+    """What is the same for requests and WebSocket connections under one configuration.
 
     Args:
         runtime: The configuration.
-        names: How the metrics are called.
-        access_log: Whether to write one line for each request.
+        options: What the user has said.
+        name: How the operations are called for `obskit.control`.
+
+    Attributes:
+        runtime: The same.
+        options: The same.
+        name: The same.
+        signals: Those that are switched on.
+        wanted: Names of the request headers that are of interest, as bytes and as text.
+        response_header: Name of the header with the correlation id in answers.
     """
 
-    name = "http request"
-    logger = "obskit.access"
+    logger = LOGGER
     log_events = False
     span_kind = SpanKind.SERVER
 
-    def __init__(
-        self, runtime: "Runtime", names: HttpNames = DEFAULT_HTTP_NAMES, *, access_log: bool = True
-    ) -> None:
+    def __init__(self, runtime: "Runtime", options: HttpPlan, name: str) -> None:
         self.runtime = runtime
-        self._access_log = access_log
-        *families, in_progress = names.specs()
-        self._requests, *self._histograms = [runtime.store.family(spec) for spec in families]
-        self._in_progress = names.in_progress
-        self._running = InProgress.of(runtime.store, in_progress)
+        self.options = options
+        self.name = name
+        self.signals = enabled_signals(name)
+        self._id_headers = tuple(map(str.lower, runtime.settings.correlation_headers))
+        self.response_header: bytes = self._id_headers[0].encode()
+        of_spans = SPAN_HEADERS if self.tracing is not None else ()
+        names = (*self._id_headers, *TRACE_HEADERS, *of_spans, *options.request_headers)
+        self.wanted: dict[bytes, str] = {name.encode(): name for name in names}
 
     @property
     def tracing(self) -> "Tracing | None":
         """Where spans go, if anywhere."""
-        return self.runtime.tracing
+        return self.runtime.tracing if "span" in self.signals else None
+
+    def correlation_id(self, headers: "Mapping[str, str]") -> str:
+        """Return the id that a request comes with, or else that of its trace, or a new one.
+
+        Args:
+            headers: Those of interest.
+        """
+        if headers:
+            for name in self._id_headers:
+                identifier = headers.get(name)
+                if identifier is not None and is_valid_correlation_id(identifier):
+                    return identifier
+            if "traceparent" in headers and self.options.inbound_trace != "never":
+                identifier = trace_id_of(headers["traceparent"])
+                if identifier is not None:
+                    return identifier
+        return self._new_correlation_id()
+
+    def read_labels(self, scope: Any) -> "Mapping[str, str]":
+        """Return the labels that the user has added, and their values.
+
+        Args:
+            scope: The ASGI scope, or the WSGI environment, of what has ended.
+        """
+        return {
+            name: value.text(scope) if isinstance(value, RequestLabel) else value
+            for name, value in self.options.labels.items()
+        }
+
+    @abstractmethod
+    def labels_of(self, operation: Operation) -> "Mapping[str, str]":
+        """Return the labels as far as they are known."""
+
+    @abstractmethod
+    def in_progress(self, operation: Operation) -> tuple[str, tuple[str, ...]]:
+        """Return the gauge and the label values that an operation in flight counts in."""
+
+    @abstractmethod
+    def ended(self, operation: Operation) -> None:
+        """Record an operation that has just ended."""
+
+    def _new_correlation_id(self) -> str:
+        make = self.options.new_correlation_id
+        if make is None:
+            return new_correlation_id()
+        try:
+            identifier = make()
+            if is_valid_correlation_id(identifier):
+                return identifier
+            guard.report("http.correlation_id", ValueError(f"new_correlation_id: {identifier!r}"))
+        except Exception as error:
+            guard.report("http.correlation_id", error)
+        return new_correlation_id()
+
+    def _family(self, spec: MetricSpec | None) -> Family:
+        """Return where something is counted, with the user's labels; nowhere if it is unwanted."""
+        if spec is None:
+            return Family(_UNWANTED, max_series=1)
+        return self.runtime.store.family(replace(spec, labels=(*spec.labels, *self.options.labels)))
+
+
+class HttpInstrument(InboundInstrument):
+    """The metrics and the access log of requests under one configuration.
+
+    Args:
+        runtime: The configuration.
+        options: What the user has said.
+    """
+
+    def __init__(self, runtime: "Runtime", options: HttpPlan) -> None:
+        super().__init__(runtime, options, "http request")
+        names = options.names
+        self._counts = "metric" in self.signals
+        self._logs = options.access_log if "log" in self.signals else None
+        self.wants_time_to_headers: bool = names.time_to_headers is not None
+        self.wants_background: bool = names.background is not None
+        used = {*names.requests_labels, *names.duration_labels, *names.size_labels}
+        self._further = tuple(fact for fact in FACTS if fact in used and fact not in _BASIC)
+        self._cells: dict[tuple[str, ...], ExchangeCells] = {}
+        self._limit = runtime.settings.max_series
+        self.status_text: Callable[[int | None], str] = _class_of if names.group_status else str
+        self._running: InProgress | None = None
+        self._in_progress = ""
+        if self._counts:
+            self._declare(names)
+        self._is_plain = self._counts and not (
+            runtime.listeners
+            or self.tracing is not None
+            or options.labels
+            or self._further
+            or self.wants_time_to_headers
+        )
+        self._forget = runtime.store.in_flight.discard
+        self._clock = runtime.clock.monotonic
+        self._known: dict[tuple[str, str, int], tuple[ExchangeCells, str]] = {}
 
     def labels_of(self, operation: Operation) -> "Mapping[str, str]":
-        """Return the labels as far as they are known before the end."""
+        """Return the labels as far as they are known."""
         assert isinstance(operation, HttpRequest)  # noqa: S101 - nothing else is begun with this
-        return {"method": operation.method, "route": operation.route}
+        labels = {"method": operation.method, "route": operation.route}
+        if operation.has_outcome() or operation.status is not None:
+            labels["status"] = operation.status_text
+        return {**labels, **operation.extra_labels}
 
     def in_progress(self, operation: Operation) -> tuple[str, tuple[str, ...]]:
         """Return the gauge and the label values that a request in flight counts in."""
         assert isinstance(operation, HttpRequest)  # noqa: S101 - nothing else is begun with this
-        return self._in_progress, (operation.method, operation.route)
+        labels = self.options.names.in_progress_labels
+        return self._in_progress, tuple(getattr(operation, fact) for fact in labels)
 
     def ended(self, operation: Operation) -> None:
         """Record a request that has just been answered."""
         assert isinstance(operation, HttpRequest)  # noqa: S101 - nothing else is begun with this
-        values = tuple(operation.labels.values())
-        self._requests.cell(values).inc()
-        self._running.know(values[:2])
-        measured = (operation.duration, operation.request_bytes, operation.response_bytes)
-        for family, value in zip(self._histograms, measured, strict=True):
-            family.cell(values[:2]).observe_duration(value)
-        if self._access_log:
-            self._log(operation)
+        if self._counts:
+            self._count(operation)
+        if self._logs is not None:
+            write_access_line(self._logs, operation)
 
-    def _log(self, request: HttpRequest) -> None:
-        level = "error" if request.outcome == "error" else "info"
-        logs = self.runtime.logs
-        if logs is not None and LEVELS[level] < logs.level:
-            return
-        fields: dict[str, Any] = {
+    def complete(self, request: HttpRequest, status: int) -> bool:
+        """End a request that was answered as usual: what its `end` does, written out.
+
+        Args:
+            request: One whose answer is complete.
+            status: The answer's.
+
+        Returns:
+            Whether it is ended; if not, there is more to do than usual.
+        """
+        if (
+            not self._is_plain
+            or status >= SERVER_ERROR
+            or request._outcome is not None
+            or request.disconnected
+            or request.host_span is not None
+            or request.attributes
+        ):
+            return False
+        try:
+            self._forget(request)
+            request.duration = seconds = self._clock() - request.started
+            request._ended, request._outcome = True, "ok"
+            request._route = route = request.route
+            key = (request.method, route, status)
+            cells, request.name = self._known.get(key) or self._know(key, request)
+            measured = (seconds, request.request_bytes, request.response_bytes, None)
+            default_engine.record_duration(cells, measured)
+            if self._logs is not None:
+                write_access_line(self._logs, request)
+        except Exception as fault:
+            guard.report("operation.end", fault)
+        return True
+
+    def _know(
+        self, key: tuple[str, str, int], request: HttpRequest
+    ) -> tuple[ExchangeCells, str]:
+        """Return where requests of one kind are counted, and how they are called."""
+        method, route, _ = key
+        found = (self._cells_of(request), f"{method} {route}")
+        if len(self._known) < self._limit:
+            self._known[key] = found
+        return found
+
+    def background_ended(self, request: HttpRequest, error: BaseException | None) -> None:
+        """Record what an application has done after its answer.
+
+        Args:
+            request: One that was answered some time ago.
+            error: What the application has raised since, if anything.
+        """
+        try:
+            if self._counts and self.wants_background:
+                seconds = self.runtime.clock.monotonic() - request.started - request.duration
+                self._background.cell(self._values(request, "duration")).observe_duration(seconds)
+            if isinstance(error, Exception) and "log" in self.signals:
+                self._log_background(request, error)
+        except Exception as fault:
+            guard.report("http.background", fault)
+
+    def _log_background(self, request: HttpRequest, error: Exception) -> None:
+        fields = {
             "method": request.method,
-            "route": request.labels["route"],
-            "path": request.path,
-            "status": request.status,
-            "outcome": request.outcome,
-            "duration_ms": round(request.duration * 1000, 3),
-            "request_bytes": request.request_bytes,
-            "response_bytes": request.response_bytes,
-            "client": request.client,
+            "route": request.route,
+            "error_type": type(error).__qualname__,
         }
-        fields = with_fixed(fields, request.attributes)
-        error = request.error if request.outcome == "error" else None
-        if error is not None:
-            fields["error_type"] = request.error_type
-            if request.is_reported(error):
-                error = None
-        self.runtime.log(level, "http request", self.logger, fields, error)
+        told = None if request.is_reported(error) else error
+        self.runtime.log("error", "http background work failed", self.logger, fields, told)
+
+    def _declare(self, names: HttpNames) -> None:
+        seconds, received, sent, headers, background = map(self._family, names.histogram_specs())
+        self._requests = self._requests_family(names)
+        self._seconds, self._received, self._sent = seconds, received, sent
+        self._headers, self._background = headers, background
+        spec = names.in_progress_spec()
+        if spec is not None:
+            self._running = InProgress.of(self.runtime.store, spec)
+            self._in_progress = spec.name
+
+    def _requests_family(self, names: HttpNames) -> Family:
+        spec = names.requests_spec()
+        if spec is None:
+            return Family(MetricSpec(kind="counter", name="unwanted_total", help="Is not shown."))
+        return self._family(spec)
+
+    def _count(self, request: HttpRequest) -> None:
+        cells = self._cells_of(request)
+        span = request.span
+        context = None if span is None else span.get_span_context()
+        if context is not None and not context.trace_flags.sampled:
+            context = None
+        default_engine.record_duration(
+            cells, (request.duration, request.request_bytes, request.response_bytes, context)
+        )
+        if request.time_to_headers is not None:
+            values = self._values(request, "duration")
+            self._headers.cell(values).observe_duration(request.time_to_headers)
+
+    def _cells_of(self, request: HttpRequest) -> ExchangeCells:
+        key: tuple[str, ...] = (request.method, request.route, request.status_text)
+        if self._further:
+            key = (*key, *self._further_values(request))
+        if request.extra_labels:
+            key = (*key, *request.extra_labels.values())
+        return self._cells.get(key) or self._new_cells(key, request)
+
+    def _further_values(self, request: HttpRequest) -> list[str]:
+        return [_fact(request, fact) for fact in self._further]
+
+    def _new_cells(self, key: tuple[str, ...], request: HttpRequest) -> ExchangeCells:
+        sizes = self._values(request, "size")
+        cells = ExchangeCells(
+            self._cell(self._requests, self._values(request, "requests")),
+            self._cell(self._seconds, self._values(request, "duration")),
+            self._cell(self._received, sizes),
+            self._cell(self._sent, sizes),
+        )
+        if self._running is not None:
+            self._running.know(self.in_progress(request)[1])
+        if len(self._cells) < self._limit:
+            self._cells[key] = cells
+        return cells
+
+    def _cell(self, family: Family, values: tuple[str, ...]) -> Any:
+        return family.cell(values if family.spec.labels else ())
+
+    def _values(self, request: HttpRequest, kind: str) -> tuple[str, ...]:
+        """Return the label values of one kind of metric."""
+        facts = getattr(self.options.names, f"{kind}_labels")
+        return (*(_fact(request, fact) for fact in facts), *request.extra_labels.values())
+
+
+def _class_of(status: int | None) -> str:
+    """Return the class of a status code: ``2xx``."""
+    return f"{str(status)[0]}xx"
+
+
+def _fact(request: HttpRequest, fact: str) -> str:
+    name = {"status": "status_text", "error_type": "failure"}.get(fact, fact)
+    return str(getattr(request, name))

@@ -2,104 +2,120 @@
 
 from typing import TYPE_CHECKING, Any
 
-from obskit._guard import guard
-from obskit.context import CORRELATION_ID, unit_correlation_id
-from obskit.instruments.http._span import (
-    begin_server_span,
-    end_host_span,
-    pass_on_trace,
-    server_span_values,
-)
-from obskit.operation import Operation, outcome_of
+from obskit.instruments.http._inbound import Inbound
+from obskit.instruments.http._span import describe_host_span
+from obskit.instruments.http._span_values import OTHER_METHOD
+from obskit.operation import outcome_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
-    from opentelemetry.trace import Span, Tracer
-
-    from obskit.context import Record
     from obskit.instruments.http._instrument import HttpInstrument
 
-METHODS = frozenset(
-    {"CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "QUERY", "TRACE"}
-)
+METHODS = {
+    method: method
+    for method in (
+        *("CONNECT", "DELETE", "GET", "HEAD", "OPTIONS"),
+        *("PATCH", "POST", "PUT", "QUERY", "TRACE"),
+    )
+}
 """Methods that are label values; any other is `OTHER_METHOD`."""
-
-OTHER_METHOD = "_OTHER"
-"""As OpenTelemetry's semantic conventions call a method that is not a known one."""
-
-UNMATCHED = "unmatched"
-"""The route of requests that no route matches."""
 
 CLIENT_CLOSED_REQUEST = 499
 """Status in metrics of requests whose client has gone; nothing like it is ever sent."""
+
+CANCELLED = "cancelled"
+"""Status in metrics of requests that were given up while the client was waiting."""
+
+CLIENT_DISCONNECT = "client_disconnect"
+"""How requests have ended whose client has gone."""
 
 SERVER_ERROR = 500
 """The first status that means a fault of the server."""
 
 
-class HttpRequest(Operation):
+class HttpRequest(Inbound):
     """One request: an operation that is called ``METHOD route`` once the route is known.
 
     Args:
         instrument: Where it is counted.
+        scope: What the server says of it: an ASGI scope, or a WSGI environment.
         method: As the client sent it; any text.
         path: As the client sent it, without the query.
-        correlation_id: A valid one.
-        headers: Header names in lower case, and their values.
-        find_route: Returns the route's template, as far as it is known at the time.
+        headers: Headers that are of interest: names in lower case, and their values.
+        find_route: Returns the template of the route that a scope has taken.
+
+    Attributes:
+        method: A known one, or ``_OTHER``.
+        status: The status code that was sent; 499 once the client has gone.
+        request_bytes: Of the body, as received.
+        response_bytes: Of the body, as sent.
+        disconnected: Whether the client has gone before it had the whole answer.
+        time_to_headers: Seconds until the answer began, if it did and somebody wants to know.
     """
 
     __slots__ = (
-        "_find_route",
-        "client",
         "disconnected",
-        "headers",
-        "host_span",
         "method",
-        "path",
         "request_bytes",
         "response_bytes",
         "status",
+        "time_to_headers",
     )
 
-    def __init__(
+    _instrument: "HttpInstrument"
+
+    def __init__(  # noqa: PLR0917 - keywords would cost what they are
         self,
         instrument: "HttpInstrument",
-        *,
+        scope: Any,
         method: str,
         path: str,
-        correlation_id: str,
-        headers: "Mapping[str, str]",
-        find_route: "Callable[[], str]",
+        headers: dict[str, str],
+        find_route: "Callable[[Any], str | None]",
     ) -> None:
-        self.method: str = method if method in METHODS else OTHER_METHOD
-        self._instrument = instrument
+        Inbound.__init__(self, instrument, scope, path, headers, find_route)
+        self.method: str = METHODS.get(method, OTHER_METHOD)
         self.name: str = self.method
-        self.fields: dict[str, Any] = {CORRELATION_ID: correlation_id}
-        self.path: str = path
-        self.client: str = ""
         self.status: int | None = None
         self.request_bytes: int = 0
         self.response_bytes: int = 0
         self.disconnected: bool = False
-        self.headers = headers
-        self.host_span: Span | None = None
-        self._find_route = find_route
+        self.time_to_headers: float | None = None
 
     @property
-    def correlation_id(self) -> str:
-        """The id that log lines carry: the one it came with, or what the application has bound."""
-        return unit_correlation_id(self.fields)
+    def original_method(self) -> str:
+        """The method as the client sent it."""
+        raise NotImplementedError
 
     @property
-    def route(self) -> str:
-        """The route's template, or ``unmatched``."""
-        try:
-            return self._find_route()
-        except Exception as error:
-            guard.report("http.route", error)
-            return UNMATCHED
+    def ending(self) -> str:
+        """How it has ended: an outcome, or ``client_disconnect``."""
+        return CLIENT_DISCONNECT if self.disconnected else self.outcome
+
+    @property
+    def status_text(self) -> str:
+        """The status as a label, once it has ended: empty where none was sent."""
+        if self._outcome == "cancelled" and not self.disconnected:
+            return CANCELLED
+        return self._instrument.status_text(self.status)
+
+    @property
+    def failure(self) -> str:
+        """What went wrong, as a label: a class of errors, a status code, or how it has ended."""
+        if self.outcome == "error":
+            return self.error_type or str(self.status)
+        return "" if self.ending == "ok" else self.ending
+
+    def begin_answer(self, status: int) -> None:
+        """Note that the answer begins.
+
+        Args:
+            status: Its status code.
+        """
+        self.status = status
+        if self._instrument.wants_time_to_headers:
+            self.time_to_headers = self._instrument.runtime.clock.monotonic() - self.started
 
     def answered(self) -> None:
         """Stop the clock at the last byte; a server error waits for what the application raises."""
@@ -108,48 +124,42 @@ class HttpRequest(Operation):
         else:
             self.stop()
 
+    def tell_host(self) -> None:
+        """Tell a span of the host's what is known before the last message of the answer."""
+        failed = self.status is not None and self.status >= SERVER_ERROR
+        describe_host_span(self, "error" if failed else "ok")
+
     def end(self, error: BaseException | None = None) -> None:
         """Settle status and outcome, then end as any operation does.
+
+        What comes after the end of the answer is background work, and recorded as such.
 
         Args:
             error: What the application raised, if anything.
         """
-        if not self._ended:
-            self._settle(error)
+        if self._ended:
+            return
+        self._settle(error)
         super().end(error)
 
+    def end_background(self, error: BaseException | None = None) -> None:
+        """Note that the application is done, some time after it has answered.
+
+        Args:
+            error: What it raised, if anything.
+        """
+        self._instrument.background_ended(self, error)
+
     def _settle(self, error: BaseException | None) -> None:
-        if self.disconnected or type(error).__name__ == "ClientDisconnect":
+        if error is not None and type(error).__name__ == "ClientDisconnect":  # Starlette's
+            self.disconnected = True
+        if self.disconnected:
             self.status, self._outcome = CLIENT_CLOSED_REQUEST, "cancelled"
-        elif outcome_of(error) == "cancelled":
-            self.status = CLIENT_CLOSED_REQUEST
+        elif error is not None and outcome_of(error) in {"cancelled", "closed"}:
+            self._outcome = self._outcome or "cancelled"
         elif self.status is None:  # the server answers in the application's place
             self.status = SERVER_ERROR
-        if self._outcome is None and self.status >= SERVER_ERROR:
+        if self._outcome is None and self.status is not None and self.status >= SERVER_ERROR:
             self._outcome = "error"
-        route = self.route
-        self.name = f"{self.method} {route}"
-        self.labels: Mapping[str, str] = {
-            "method": self.method,
-            "route": route,
-            "status": str(self.status),
-        }
-
-    def _join(self, outer: "Record | None") -> None:  # noqa: ARG002 - it belongs to no unit
-        """Begin a unit of work: servers reuse their contexts between requests."""
-        if self._instrument.tracing is None:
-            pass_on_trace(self)
-
-    def _begin_span(self, tracer: "Tracer") -> None:
-        begin_server_span(self, tracer)
-
-    def _end_span(self) -> None:
-        end_host_span(self)
-        super()._end_span()
-
-    def _describe(self, span: "Span") -> None:
-        span.update_name(self.name)
-        super()._describe(span)
-
-    def _span_values(self) -> dict[str, Any]:
-        return server_span_values(self)
+        self.read_labels()
+        self.name = f"{self.method} {self._route}"

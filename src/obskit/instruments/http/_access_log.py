@@ -1,0 +1,152 @@
+"""The access log: one line for each request, when it has ended."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+from zlib import crc32
+
+from obskit.errors import DeclarationError
+from obskit.instruments.http._paths import PathSet, plain_path
+from obskit.instruments.http._redaction import redacted_query
+from obskit.logs import LEVELS
+from obskit.operation import with_fixed
+
+if TYPE_CHECKING:
+    from obskit.instruments.http._inbound import Inbound
+    from obskit.instruments.http._request import HttpRequest
+
+LOGGER = "obskit.access"
+"""The name under which the lines are written."""
+
+MAXIMUM_PATH = 2048
+"""Characters of a path with its query that are shown."""
+
+DEFAULT_LEVELS: Mapping[str, str] = MappingProxyType(
+    {"ok": "info", "error": "error", "cancelled": "warning", "client_disconnect": "info"}
+)
+"""Levels of lines by how a request has ended."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccessLog:
+    """Which requests have a line, and at which level.
+
+    Raises:
+        DeclarationError: If a value is not as it must be.
+    """
+
+    quiet_paths: Iterable[str] = ()
+    """Paths, below the root path, that have a line only when something went wrong; all below one
+    that ends in ``/*``. They are counted as any other."""
+
+    sample: float = 1.0
+    """The share of the requests that ended well that have a line, from 0 to 1. The correlation id
+    decides: all services with the same share write the lines of the same requests."""
+
+    levels: Mapping[str, str] = field(default_factory=dict)
+    """Levels by outcome: ``ok``, ``error``, ``cancelled``, ``client_disconnect``. What is left
+    out is ``info``, ``error``, ``warning`` and ``info``."""
+
+    query: bool = True
+    """Whether the path is shown with its query, secrets hidden."""
+
+    is_choosy: bool = field(init=False, repr=False, compare=False)
+    """Whether some requests that ended well have no line."""
+
+    _quiet: PathSet = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Check the values."""
+        paths: Any = self.quiet_paths
+        if isinstance(paths, str) or not isinstance(paths, Iterable):
+            raise DeclarationError(f"AccessLog: quiet_paths={paths!r}: give a list of paths")
+        object.__setattr__(self, "quiet_paths", tuple(paths))
+        if not all(isinstance(path, str) for path in self.quiet_paths):
+            raise DeclarationError(f"AccessLog: quiet_paths={paths!r}: give a list of paths")
+        object.__setattr__(self, "_quiet", PathSet(self.quiet_paths))
+        if type(self.sample) not in (int, float) or not 0 <= self.sample <= 1:
+            raise DeclarationError(
+                f"AccessLog: sample={self.sample!r}: give a share from 0 to 1, such as 0.1"
+            )
+        object.__setattr__(self, "is_choosy", bool(self.quiet_paths) or self.sample < 1)
+        object.__setattr__(self, "levels", _checked_levels(self.levels))
+
+    def is_wanted(self, path: str, correlation_id: str) -> bool:
+        """Tell whether a request that ended well has a line.
+
+        Args:
+            path: Its path below the root path.
+            correlation_id: Its id.
+        """
+        if plain_path(path) in self._quiet:
+            return False
+        return self.sample >= 1 or crc32(correlation_id.encode()) < self.sample * 2**32
+
+
+def _checked_levels(levels: Any) -> Mapping[str, str]:
+    if not isinstance(levels, Mapping):
+        raise DeclarationError(f"AccessLog: levels={levels!r}: give outcomes and their levels")
+    for outcome, level in levels.items():
+        if outcome not in DEFAULT_LEVELS or level not in LEVELS:
+            raise DeclarationError(
+                f"AccessLog: levels={{{outcome!r}: {level!r}}}: give outcomes from "
+                f"{', '.join(DEFAULT_LEVELS)} and levels from {', '.join(LEVELS)}"
+            )
+    return {**DEFAULT_LEVELS, **levels}
+
+
+def shown_path(request: "Inbound", *, query: bool) -> str:
+    """Return a path as lines show it: with the query, without its secrets.
+
+    Args:
+        request: Whose path.
+        query: Whether to show the query.
+    """
+    path = request.path
+    asked = request.query if query else ""
+    if asked:
+        path = f"{path}?{redacted_query(asked)}"
+    return path if len(path) <= MAXIMUM_PATH else path[: MAXIMUM_PATH - 1] + "…"
+
+
+def write_access_line(log: AccessLog, request: "HttpRequest") -> None:
+    """Write the line of a request that has just ended, if it has one.
+
+    Args:
+        log: Which requests have one.
+        request: The request.
+    """
+    ending = request.ending
+    level = log.levels.get(ending, "info")
+    runtime = request._instrument.runtime
+    logs = runtime.logs
+    if logs is not None and LEVELS[level] < logs.level:
+        return
+    if log.is_choosy and ending == "ok":
+        if not log.is_wanted(request.path_below_root, request.correlation_id):
+            return
+    fields: dict[str, Any] = {
+        "method": request.method,
+        "route": request._route,
+        "path": shown_path(request, query=log.query),
+        "status": request.status,
+        "outcome": ending,
+        "duration_ms": round(request.duration * 1000, 3),
+        "request_bytes": request.request_bytes,
+        "response_bytes": request.response_bytes,
+        "client": request.client,
+    }
+    if request.time_to_headers is not None:
+        fields["time_to_headers_ms"] = round(request.time_to_headers * 1000, 3)
+    error = request.error if ending == "error" else None
+    if request.attributes or request.extra_labels:
+        fields = with_fixed(fields, {**request.extra_labels, **request.attributes})
+    elif error is None and logs is not None:
+        logs.emit(level, "http request", LOGGER, fields)
+        return
+    if error is not None:
+        fields["error_type"] = request.error_type
+        if request.is_reported(error):
+            error = None
+    runtime.log(level, "http request", LOGGER, fields, error)

@@ -1,0 +1,146 @@
+"""The metrics and the access log of WebSocket connections under one configuration."""
+
+from typing import TYPE_CHECKING, Any
+
+from obskit.instruments.http._access_log import shown_path
+from obskit.instruments.http._instrument import InboundInstrument
+from obskit.instruments.http._websocket import WebSocketConnection
+from obskit.metrics import Family, MetricSpec, OperationCells, default_engine
+from obskit.operation import InProgress, Operation, with_fixed
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from obskit.instruments.http._access_log import AccessLog
+    from obskit.instruments.http._options import HttpPlan
+    from obskit.runtime import Runtime
+
+NAME = "websocket"
+"""How connections are called for `obskit.control`."""
+
+_UNWANTED = MetricSpec(kind="counter", name="unwanted_total", help="Is not shown.")
+"""Stands for counters that are left out: it is in no registry."""
+
+
+class WebSocketInstrument(InboundInstrument):
+    """The metrics and the access log of WebSocket connections under one configuration.
+
+    Args:
+        runtime: The configuration.
+        options: What the user has said.
+    """
+
+    def __init__(self, runtime: "Runtime", options: "HttpPlan") -> None:
+        super().__init__(runtime, options, NAME)
+        self._counts = "metric" in self.signals
+        self._logs = options.access_log if "log" in self.signals else None
+        self._cells: dict[tuple[str, ...], OperationCells] = {}
+        self._limit = runtime.settings.max_series
+        if self._counts:
+            self._declare()
+
+    def labels_of(self, operation: Operation) -> "Mapping[str, str]":
+        """Return the labels as far as they are known."""
+        assert isinstance(operation, WebSocketConnection)  # noqa: S101 - nothing else is begun with this
+        labels = {"route": operation.route}
+        if operation.has_outcome():
+            labels["close"] = operation.close_class
+        return {**labels, **operation.extra_labels}
+
+    def in_progress(self, operation: Operation) -> tuple[str, tuple[str, ...]]:
+        """Return the gauge and the label values that a connection counts in while it is open."""
+        assert isinstance(operation, WebSocketConnection)  # noqa: S101 - nothing else is begun with this
+        name = self.options.websocket_names.in_progress if operation.is_open else None
+        return name or "", (operation.route,)
+
+    def opened(self, connection: WebSocketConnection) -> None:
+        """Count the messages of a connection from now on.
+
+        Args:
+            connection: One that has just been accepted.
+        """
+        if not self._counts:
+            return
+        route = connection.route
+        if self._running is not None:
+            self._running.know((route,))
+        for traffic, direction in ((connection.received, "in"), (connection.sent, "out")):
+            messages, size = (_cell(family, (route, direction)) for family in self._traffic)
+            traffic.show(messages, size)
+
+    def ended(self, operation: Operation) -> None:
+        """Record a connection that has just ended."""
+        assert isinstance(operation, WebSocketConnection)  # noqa: S101 - nothing else is begun with this
+        if self._counts:
+            self._count(operation)
+        if self._logs is not None:
+            _write_line(self._logs, operation)
+
+    def _declare(self) -> None:
+        names, store = self.options.websocket_names, self.runtime.store
+        self._connections = self._family(names.connections_spec() or _UNWANTED)
+        self._seconds = self._family(names.duration_spec())
+        of_messages = (names.messages_spec(), names.message_bytes_spec())
+        self._traffic = [None if spec is None else store.family(spec) for spec in of_messages]
+        running = names.in_progress_spec()
+        self._running = None if running is None else InProgress.of(store, running)
+
+    def _count(self, connection: WebSocketConnection) -> None:
+        key = (connection.route, connection.close_class, *connection.extra_labels.values())
+        cells = self._cells.get(key) or self._new_cells(key)
+        span = None if connection.span is None else connection.span.get_span_context()
+        if span is not None and span.trace_flags.sampled:
+            default_engine.record_duration(cells.sampled, (connection.duration, span))
+        else:
+            default_engine.record_duration(cells, connection.duration)
+
+    def _new_cells(self, key: tuple[str, ...]) -> OperationCells:
+        route, _, *extra = key
+        cells = OperationCells(_cell(self._connections, key), _cell(self._seconds, (route, *extra)))
+        if len(self._cells) < self._limit:
+            self._cells[key] = cells
+        return cells
+
+
+def _cell(family: Family | None, values: tuple[str, ...]) -> Any:
+    """Return where something is counted: what is unwanted has no labels."""
+    if family is None:
+        return None
+    return family.cell(values if family.spec.labels else ())
+
+
+def _write_line(log: "AccessLog", connection: WebSocketConnection) -> None:
+    """Write the line of a connection that has just ended, if it has one."""
+    ending = connection.ending
+    if ending == "ok" and not log.is_wanted(connection.path_below_root, connection.correlation_id):
+        return
+    fields = with_fixed(
+        _fields(connection, log), {**connection.extra_labels, **connection.attributes}
+    )
+    error = connection.error if ending == "error" else None
+    if error is not None:
+        fields["error_type"] = connection.error_type
+        if connection.is_reported(error):
+            error = None
+    instrument = connection._instrument
+    level = log.levels[ending]
+    instrument.runtime.log(level, "websocket connection", instrument.logger, fields, error)
+
+
+def _fields(connection: WebSocketConnection, log: "AccessLog") -> dict[str, Any]:
+    fields: dict[str, Any] = {
+        "route": connection.route,
+        "path": shown_path(connection, query=log.query),
+        "status": connection.status,
+        "outcome": connection.ending,
+        "close_code": connection.close_code,
+        "closed_by": connection.closed_by,
+        "duration_ms": round(connection.duration * 1000, 3),
+        "messages_in": connection.received.messages,
+        "messages_out": connection.sent.messages,
+    }
+    if connection.received.is_measured:
+        fields["bytes_in"] = connection.received.size
+        fields["bytes_out"] = connection.sent.size
+    fields["client"] = connection.client
+    return fields

@@ -1,0 +1,1 @@
+"""One third party per module; each is imported by who uses that third party, and by nobody else."""

@@ -1,0 +1,105 @@
+"""One call that instruments an application."""
+
+import inspect
+from typing import TYPE_CHECKING, Any, TypeVar, Unpack
+
+from obskit.errors import DeclarationError
+from obskit.health._probes import PROBES
+from obskit.instruments import HttpOptions
+from obskit.wsgi._endpoints import health_app, metrics_app
+from obskit.wsgi._environ import path_of
+from obskit.wsgi._middleware import ObservabilityMiddleware
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
+
+    from obskit.health import HealthRegistry
+
+A = TypeVar("A", bound="Callable[..., Any]")
+
+
+class Endpoints:
+    """Answers some paths itself and gives every other request to the application.
+
+    Args:
+        app: The application.
+        paths: Paths below the mount point, and the applications that answer them.
+    """
+
+    def __init__(self, app: "WSGIApplication", paths: "dict[str, WSGIApplication]") -> None:
+        self.app = app
+        self._paths = paths
+
+    def __call__(
+        self, environ: "WSGIEnvironment", start_response: "StartResponse"
+    ) -> "Iterable[bytes]":
+        """Serve one request."""
+        return self._paths.get(path_of(environ), self.app)(environ, start_response)
+
+
+def instrument(
+    app: A,
+    *,
+    health: "HealthRegistry | None" = None,
+    metrics_path: str | None = "/metrics",
+    metrics_token: str | None = None,
+    **options: Unpack[HttpOptions],
+) -> A:
+    """Put the middleware around an application, with ``/metrics`` and the health endpoints.
+
+    A Flask application is changed in place; any other, such as Django's, is wrapped. Use what is
+    returned: ``application = instrument(get_wsgi_application())``.
+
+    Args:
+        app: A Flask, Django or any other WSGI application.
+        health: Answers ``/health``, ``/livez``, ``/readyz`` and ``/version``.
+        metrics_path: Where the metrics are; None leaves them out.
+        metrics_token: The bearer token to ask for; by default the setting ``metrics_token``.
+        **options: How requests are recorded: see `obskit.instruments.HttpOptions`.
+
+    Returns:
+        The instrumented application: the same object for Flask.
+
+    Raises:
+        DeclarationError: If the application is instrumented already, or an argument is wrong.
+    """
+    paths = _paths(health, metrics_path, metrics_token)
+    _check(app)
+    in_place = callable(getattr(app, "wsgi_app", None))
+    inner: Any = getattr(app, "wsgi_app") if in_place else app  # noqa: B009 - not known to types
+    if isinstance(inner, Endpoints):
+        raise DeclarationError("instrument: this application is instrumented already")
+    instrumented: Any = Endpoints(ObservabilityMiddleware(inner, **options), paths)
+    if not in_place:
+        return instrumented  # type: ignore[no-any-return] # a WSGI application like the one given
+    setattr(app, "wsgi_app", instrumented)  # noqa: B010 - not known to types
+    return app
+
+
+def _check(app: Any) -> None:
+    if not callable(app):
+        raise DeclarationError(f"instrument: {app!r} is not a WSGI application")
+    if inspect.iscoroutinefunction(app) or inspect.iscoroutinefunction(type(app).__call__):
+        raise DeclarationError(
+            f"instrument: {app!r} is an ASGI application: use obskit.asgi.instrument"
+        )
+
+
+def _paths(
+    health: "HealthRegistry | None", metrics_path: str | None, metrics_token: str | None
+) -> "dict[str, WSGIApplication]":
+    paths: dict[str, WSGIApplication] = {}
+    if health is not None:
+        paths.update(dict.fromkeys(PROBES, health_app(health)))
+    if metrics_path is not None:
+        given: Any = metrics_path
+        if not isinstance(given, str) or not given.startswith("/"):
+            raise DeclarationError(f"metrics_path={given!r}: give a path that begins with a slash")
+        path = path_of({"PATH_INFO": given})
+        if path in paths:
+            raise DeclarationError(
+                f"metrics_path={given!r} is a path of the health endpoints: give another"
+            )
+        paths[path] = metrics_app(token=metrics_token)
+    return paths

@@ -1,0 +1,81 @@
+"""Requests to an application of any framework, and what must hold of each."""
+
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+import pytest
+
+from obskit.testing import Observed
+
+Get = Callable[..., Any]
+
+
+@pytest.fixture
+def get() -> Get:
+    """Make one request; the application's unhandled errors are 500s."""
+
+    async def make(app: Any, path: str, method: str = "GET", **given: Any) -> httpx.Response:
+        transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+        async with httpx.AsyncClient(transport=transport, base_url="http://shop") as client:
+            return await client.request(method, path, **given)
+
+    return make
+
+
+@pytest.fixture
+def check(observed: Observed, get: Get) -> Callable[..., Any]:
+    """Make one request, and check how it is answered, counted, shown and written about."""
+
+    async def make(app: Any, method: str, path: str, status: int, route: str) -> httpx.Response:
+        response = await get(app, path, method, headers={"x-request-id": "mine"})
+        assert (response.status_code, response.headers["x-request-id"]) == (status, "mine")
+        labels = {"method": method, "route": route, "status": str(status)}
+        assert observed.metrics.delta("http_requests_total", **labels) == 1
+        assert observed.metrics.delta("http_requests_total") == 1
+        page = (await get(app, "/metrics")).text
+        assert f'http_requests_total{{method="{method}",route="{route}",status="{status}"}}' in page
+        line = observed.logs.one(event="http request")
+        assert (line["route"], line["status"], line["correlation_id"]) == (route, status, "mine")
+        return response
+
+    return make
+
+
+@pytest.fixture
+def converse() -> Callable[..., Any]:
+    """Speak with an application's WebSocket: connect, say "hello" and go; return the scope."""
+
+    async def make(app: Any, path: str) -> dict[str, Any]:
+        said = [
+            {"type": "websocket.connect"},
+            {"type": "websocket.receive", "text": "hello"},
+            {"type": "websocket.disconnect", "code": 1000},
+        ]
+        heard: list[Any] = []
+        scope = {
+            "type": "websocket",
+            "asgi": {"version": "3.0"},
+            "http_version": "1.1",
+            "scheme": "ws",
+            "path": path,
+            "raw_path": path.encode(),
+            "query_string": b"",
+            "root_path": "",
+            "headers": [(b"host", b"shop")],
+            "subprotocols": [],
+        }
+
+        async def receive() -> Any:
+            return said.pop(0)
+
+        async def send(message: Any) -> None:
+            heard.append(message)
+
+        await app(scope, receive, send)
+        assert heard[1] == {"type": "websocket.send", "text": "hello", "bytes": None} or (
+            heard[1]["text"] == "hello"
+        )
+        return scope
+
+    return make
