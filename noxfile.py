@@ -114,9 +114,9 @@ def examples(session: nox.Session) -> None:
 
 @nox.session(python=PYTHONS[0])
 def real(session: nox.Session) -> None:
-    """Run the tests against real servers."""
-    session.install("-e", ".[test]")
-    session.run("pytest", "tests/real", "tests/health")
+    """Run the tests against real servers, and those that need what patches every test it is in."""
+    session.install("-e", ".[test]", "logfire>=3.7")
+    session.run("pytest", "tests/real", "tests/health", "tests/asgi/test_foreign_telemetry.py")
 
 
 @nox.session(python=PYTHONS[0])

@@ -498,6 +498,60 @@ async def test_contrib_in_a_mount_makes_no_server_span(
     assert is_ours(server)
 
 
+# WebSocket connections
+
+
+async def chat(scope: Any, receive: Any, send: Any) -> None:
+    await receive()
+    await send({"type": "websocket.accept"})
+    obskit.current().set(tenant="acme")
+    await send({"type": "websocket.close", "code": 1000})
+
+
+async def connect(app: Any) -> None:
+    """Open a connection that the application closes."""
+    messages: list[dict[str, Any]] = [{"type": "websocket.connect"}]
+    scope = {"type": "websocket", "path": "/chat", "headers": [], "query_string": b""}
+
+    async def receive() -> dict[str, Any]:
+        return messages.pop(0)
+
+    async def send(message: dict[str, Any]) -> None:
+        pass
+
+    await app(scope, receive, send)
+
+
+def chatting(app: Any) -> Any:
+    app.mount("/", chat)
+    return app
+
+
+CHATS: dict[str, Around] = {
+    "native": lambda provider: chatting(fastapi_native(provider)),
+    "contrib": lambda provider: contribs().OpenTelemetryMiddleware(chat, tracer_provider=provider),
+}
+
+
+@pytest.mark.parametrize("kind", CHATS)
+async def test_one_server_span_of_a_connection(
+    observed: Observed, provider: Any, kind: str
+) -> None:
+    await connect(ObservabilityMiddleware(CHATS[kind](provider)))
+    (server,) = servers(observed)
+    assert not is_ours(server)
+    assert (server.attributes or {})["tenant"] == "acme"
+    (written,) = [w for w in observed.logs.all() if w["logger"] == "obskit.access"]
+    assert (written["trace_id"], written["span_id"]) == ids(server)
+
+
+async def test_ours_where_the_host_traces_no_connections(observed: Observed, provider: Any) -> None:
+    middleware = starlettes().OpenTelemetryMiddleware
+    await connect(ObservabilityMiddleware(middleware(chat, tracer_provider=provider)))
+    (server,) = servers(observed)
+    assert is_ours(server)
+
+
 # Detection
 
 
@@ -525,6 +579,32 @@ async def test_contrib_taken_out_again(observed: Observed, get: Get, provider: A
     instrumentor.uninstrument_app(app)
     await get(watched, "/items/1")
     assert [is_ours(server) for server in servers(observed)] == [False, True]
+
+
+async def test_contrib_that_comes_too_late(observed: Observed, get: Get, provider: Any) -> None:
+    """It leaves an application alone whose middleware it does not know."""
+    app = instrument(fastapi_app())
+    contribs_for_fastapi().instrument_app(app, tracer_provider=provider)
+    assert (await get(app, "/items/1")).status_code == 200
+    (server,) = servers(observed)
+    assert is_ours(server)
+
+
+async def test_an_application_that_holds_another_under_asgi_app(
+    observed: Observed, get: Get, provider: Any
+) -> None:
+    """As Quart's do."""
+
+    class Holder:
+        def __init__(self) -> None:
+            self.asgi_app = contribs().OpenTelemetryMiddleware(plain(), tracer_provider=provider)
+
+        async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+            await self.asgi_app(scope, receive, send)
+
+    await get(ObservabilityMiddleware(Holder()), "/items/1")
+    (server,) = servers(observed)
+    assert not is_ours(server)
 
 
 async def test_two_of_ours_around_one_application(

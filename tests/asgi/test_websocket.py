@@ -292,7 +292,7 @@ async def test_the_application_s_own_outcome_counts(observed: Observed) -> None:
 async def test_a_connection_that_was_lost_under_uvicorn(
     observed: Observed, scope: dict[str, Any], message: dict[str, Any], outcome: str
 ) -> None:
-    """uvicorn says 1005 then, but no reason, which it gives wherever there was a closing frame."""
+    """From uvicorn comes 1005 then, without the reason that it has for every closing frame."""
     await converse(ObservabilityMiddleware(echo), message, **scope)
     assert line(observed)["outcome"] == outcome
     vanished = outcome == "client_disconnect"

@@ -7,6 +7,7 @@ from contextlib import nullcontext
 from dataclasses import replace
 from itertools import cycle
 from pathlib import Path
+from time import sleep
 from typing import TYPE_CHECKING, Any
 
 import prometheus_client
@@ -244,6 +245,18 @@ def test_a_round_takes_long_enough() -> None:
     interleaved([side], replace(TINY, round_seconds=0.02))
     assert taken[-1] >= 0.02
     assert taken[-2:] == [taken[-1]] * 2
+
+
+def test_what_a_side_does_not_count_makes_its_round_no_longer() -> None:
+    asked: list[int] = []
+
+    def side(times: int) -> float:
+        asked.append(times)
+        sleep(times / 1000)
+        return times * 1e-9
+
+    interleaved([side], replace(TINY, round_seconds=0.005))
+    assert max(asked) < 50
 
 
 def test_a_slow_row_ends_after_its_least_rounds() -> None:

@@ -2,7 +2,9 @@
 
 import asyncio
 import json
+import threading
 from contextlib import ExitStack
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from itertools import islice
 from random import Random
 from time import perf_counter
@@ -17,6 +19,7 @@ from prometheus_client import REGISTRY
 from obskit import bench
 from obskit.bench import QUICK, Row
 from obskit.bench import _http_hostile as hostile
+from obskit.bench import _http_traffic as traffic
 from obskit.bench._http_costs import SCRAPES, latencies
 from obskit.bench._http_peers import (
     EXPORTER_LAYER,
@@ -31,8 +34,8 @@ from obskit.bench._http_peers import (
 )
 from obskit.bench._http_rows import EVERYTHING, METRICS, METRICS_AND_LINE, Work, request_sides
 from obskit.bench._http_server import OURS, PEERS, SET_UPS, set_up
-from obskit.bench._http_traffic import BODY, CORRELATION, TRACE, application, scopes
-from obskit.bench._http_wrk import rate_in
+from obskit.bench._http_traffic import BODY, CORRELATION, TRACE, application, requesting, scopes
+from obskit.bench._http_wrk import expect_answer, rate_in
 from obskit.bench._operations import configured
 from obskit.metrics import render
 from obskit.testing import observing
@@ -110,6 +113,37 @@ def test_obskit_does_its_work_for_each_request(
     assert [line["route"] for line in written] == ["/resource2/{item_id}"] * logged
     assert ["trace_id" in line for line in written] == [traced > 0] * logged
     assert len(exporter.get_finished_spans()) == traced
+
+
+def test_the_time_within_the_router_is_set_aside_but_not_that_of_its_messages(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = 0.0
+
+    def spend(seconds: float) -> None:
+        nonlocal now
+        now += seconds
+
+    async def inner(scope: "Scope", receive: Any, send: Any) -> None:
+        spend(100.0)
+        await send({"type": "http.response.start"})
+
+    class Outer:
+        def __init__(self) -> None:
+            self.router: Any = inner
+            inner.routes = []  # type: ignore[attr-defined] # a router has some
+
+        async def __call__(self, scope: "Scope", receive: Any, send: Any) -> None:
+            async def slow(message: "Message") -> None:
+                spend(2.0)
+                await send(message)
+
+            spend(1.0)
+            await self.router(scope, receive, slow)
+
+    monkeypatch.setattr(traffic, "perf_counter", lambda: now)
+    with asyncio.Runner() as runner:
+        assert requesting(runner, Outer(), scopes(ROUTES))(10) == 30.0
 
 
 def test_what_is_measured_is_every_request() -> None:
@@ -277,6 +311,24 @@ def test_requests_count_from_when_they_are_due() -> None:
 def test_load_that_meets_errors_is_no_result(told: str, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         rate_in(told)
+
+
+def test_a_server_that_gives_another_answer_is_no_result() -> None:
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b"something else")
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.handle_request)
+        thread.start()
+        with pytest.raises(ValueError, match="gives another answer"):
+            expect_answer(f"http://127.0.0.1:{server.server_port}/")
+        thread.join()
 
 
 def test_a_rate_is_read_from_what_wrk_tells() -> None:

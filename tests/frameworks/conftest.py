@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+import anyio
 import httpx
 import pytest
 
@@ -28,7 +29,7 @@ def check(observed: Observed, get: Get) -> Callable[..., Any]:
     """Make one request, and check how it is answered, counted, shown and written about."""
 
     async def make(app: Any, method: str, path: str, status: int, route: str) -> httpx.Response:
-        response = await get(app, path, method, headers={"x-request-id": "mine"})
+        response: httpx.Response = await get(app, path, method, headers={"x-request-id": "mine"})
         assert (response.status_code, response.headers["x-request-id"]) == (status, "mine")
         labels = {"method": method, "route": route, "status": str(status)}
         assert observed.metrics.delta("http_requests_total", **labels) == 1
@@ -44,9 +45,9 @@ def check(observed: Observed, get: Get) -> Callable[..., Any]:
 
 @pytest.fixture
 def converse() -> Callable[..., Any]:
-    """Speak with an application's WebSocket: connect, say "hello" and go; return the scope."""
+    """Speak with a WebSocket: connect, say "hello" and go; return the scope and the answers."""
 
-    async def make(app: Any, path: str) -> dict[str, Any]:
+    async def make(app: Any, path: str) -> tuple[dict[str, Any], list[str]]:
         said = [
             {"type": "websocket.connect"},
             {"type": "websocket.receive", "text": "hello"},
@@ -66,16 +67,19 @@ def converse() -> Callable[..., Any]:
             "subprotocols": [],
         }
 
+        answered = anyio.Event()
+
         async def receive() -> Any:
+            if len(said) == 1:
+                await answered.wait()
             return said.pop(0)
 
         async def send(message: Any) -> None:
             heard.append(message)
+            if message["type"] != "websocket.accept":
+                answered.set()
 
         await app(scope, receive, send)
-        assert heard[1] == {"type": "websocket.send", "text": "hello", "bytes": None} or (
-            heard[1]["text"] == "hello"
-        )
-        return scope
+        return scope, [message["text"] for message in heard if "text" in message]
 
     return make

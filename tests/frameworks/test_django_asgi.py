@@ -10,13 +10,14 @@ import pytest
 from django.conf import settings
 from django.core.asgi import get_asgi_application
 from django.core.wsgi import get_wsgi_application
-from django.http import Http404, HttpResponse, StreamingHttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
 from django.urls import include, path, re_path
 from django.views.decorators.http import require_GET
 from starlette.applications import Starlette
 from starlette.routing import Mount
 
 from obskit.asgi import instrument
+from obskit.integrations.django import RouteMiddleware
 from obskit.testing import Observed
 
 pytestmark = pytest.mark.anyio
@@ -24,7 +25,7 @@ pytestmark = pytest.mark.anyio
 Check = Callable[..., Any]
 
 
-@require_GET
+@require_GET  # type: ignore[untyped-decorator] # Django has no types
 def view(request: Any, **_: Any) -> HttpResponse:
     return HttpResponse("ok")
 
@@ -78,8 +79,6 @@ if not settings.configured:
 
 
 def app() -> Any:
-    with_these = settings.MIDDLEWARE, settings.ROOT_URLCONF
-    assert with_these[0][-1] == "obskit.integrations.django.RouteMiddleware"
     return get_asgi_application()
 
 
@@ -135,6 +134,11 @@ def test_under_wsgi_the_environment_has_the_route() -> None:
     answer = get_wsgi_application()(environ, lambda *_: None)
     assert b"".join(answer) == b"ok"
     assert environ["obskit.route"] == "/sync/<slug:name>"
+
+
+def test_a_request_without_a_match_is_left_alone(observed: Observed) -> None:
+    assert RouteMiddleware(view).process_view(HttpRequest(), view, (), {}) is None
+    assert {site for site, _ in observed.internal_errors()} == {"http.route"}
 
 
 def test_without_django_the_error_says_what_to_install() -> None:

@@ -109,12 +109,13 @@ async def test_a_stream_is_counted_with_its_bytes(check: Check, observed: Observ
 
 async def test_a_websocket_route_is_known(converse: Check) -> None:
     served = app()
-    scope = await converse(served, "/talk/tea")
-    assert RouteTemplates(served).find(scope) == "/talk/{room}"
+    scope, answers = await converse(served, "/talk/tea")
+    assert (RouteTemplates(served).find(scope), answers) == ("/talk/{room}", ["hello"])
 
 
 async def test_mounted_in_starlette(check: Check) -> None:
-    outer = Starlette(routes=[Mount("/{tenant}/shop", app=app())])
+    inner: Any = app()
+    outer = Starlette(routes=[Mount("/{tenant}/shop", app=inner)])
     await check(
         instrument(outer), "GET", "/acme/shop/users/7", 200, "/{tenant}/shop/users/{user_id}"
     )

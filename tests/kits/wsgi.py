@@ -29,7 +29,7 @@ class Reply:
         return values[0] if values else None
 
 
-def environment(path: str = "/", method: str = "GET", body: bytes = b"", **given: Any) -> Any:
+def environment(path: Any = "/", method: Any = "GET", body: Any = b"", **given: Any) -> Any:
     environ: dict[str, Any] = {
         "REQUEST_METHOD": method,
         "SCRIPT_NAME": "",
@@ -46,11 +46,11 @@ def environment(path: str = "/", method: str = "GET", body: bytes = b"", **given
 
 def converse(
     app: Application,
-    path: str = "/",
+    path: Any = "/",
     *,
-    reply: Reply | None = None,
-    take: int | None = None,
-    fault: BaseException | None = None,
+    reply: Any = None,
+    take: Any = None,
+    fault: Any = None,
     **given: Any,
 ) -> Reply:
     """Make one request as a server does; errors of the application are the caller's.
@@ -58,12 +58,13 @@ def converse(
     Args:
         app: The application.
         path: Of the request.
-        reply: Is filled in, for those who expect an error.
-        take: Parts that the server takes before it stops.
-        fault: What stops it then, if anything: what writing to the client raises.
+        reply: A `Reply` that is filled in, for those who expect an error.
+        take: Parts that the server takes before it stops, if it does.
+        fault: What stops it then, if anything: the error that writing to the client raises.
         **given: The environment, ``method`` and ``body``.
     """
     reply = reply or Reply({})
+    assert isinstance(reply, Reply)
     reply.environ = environment(path, **given)
 
     def write(data: bytes) -> None:
@@ -87,16 +88,18 @@ def converse(
 
 
 def _take(iterable: Any, write: Any, take: int | None, fault: BaseException | None) -> None:
-    taken = 0
     if take == 0 and fault is None:
         return
-    for data in iterable:
-        if taken == take and fault is not None:
+    for number, data in enumerate(iterable, 1):
+        if fault is not None and number > (take or 0):
             raise fault
         write(data)
-        taken += 1
-        if taken == take and fault is None:
+        if fault is None and number == take:
             return
+
+
+def unheard(*_: Any) -> Any:
+    """A server's ``start_response`` that does nothing."""
 
 
 def observed_app(app: Application, **options: Any) -> Application:

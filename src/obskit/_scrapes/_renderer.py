@@ -82,10 +82,10 @@ class Renderer(Locked):
             scrape: Which.
 
         Returns:
-            The page, shared with others; None if the rendering failed, which has been reported.
+            The page, shared with others, so not to be cancelled; None if the rendering failed,
+            which has been reported.
         """
         page: Future[Page | None] = Future()
-        page.set_running_or_notify_cancel()  # no one who leaves can cancel it
         try:
             with self._lock:
                 page = self._waiting.setdefault(scrape, page)

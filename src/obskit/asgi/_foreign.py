@@ -65,6 +65,8 @@ class SpanReader:
         except BaseException as error:
             describe_host_span(request, outcome_of(error))
             raise
+        else:
+            describe_host_span(request, "ok")
         finally:
             if outer is not None:
                 swap_trace_context(outer)
@@ -98,8 +100,8 @@ class HostTelemetry:
         return self._mounted.match(path) is not None
 
     def _has_changed(self) -> bool:
-        for owner, stack in self._stacks:
-            if owner.middleware_stack is not stack:  # noqa: SIM110 - a loop costs less than a generator
+        for owner, stack in self._stacks:  # noqa: SIM110 - a generator costs more
+            if owner.middleware_stack is not stack:
                 return True
         return False
 

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 from obskit._guard import guard
 from obskit.asgi._foreign import may_be_around
-from obskit.context import CORRELATION_ID
+from obskit.context import CORRELATION_ID, unit_correlation_id
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -54,7 +54,6 @@ class AsgiInbound:
     __slots__ = ()
 
     scope: "Scope"
-    correlation_id: str
     fields: dict[str, Any]
     response_headers: dict[str, str] | None
     _instrument: Any
@@ -107,7 +106,7 @@ class AsgiInbound:
         kept = [pair for pair in headers if pair[0].lower() != name]
         if instrument.options.response_headers:
             self.response_headers = _captured(kept, instrument.options.response_headers)  # type: ignore[misc] # a slot of what it is mixed into
-        kept.append((name, (self.fields.get(CORRELATION_ID) or self.correlation_id).encode()))
+        kept.append((name, unit_correlation_id(self.fields).encode()))
         return kept
 
 

@@ -46,14 +46,16 @@ def instrument(
     paths = _paths(health, metrics_path, metrics_token)
     if not callable(app):
         raise DeclarationError(f"instrument: {app!r} is not an ASGI application")
-    if isinstance(app, ObservabilityMiddleware) or getattr(app, "_obskit_instrumented", False):
+    if getattr(app, "_obskit_instrumented", False):
         raise DeclarationError("instrument: this application is instrumented already")
-    middleware: Any = ObservabilityMiddleware(app, **options)
+    middleware = ObservabilityMiddleware(app, **options)
     middleware.endpoints.update(paths)
+    instrumented: Any = middleware
     if hasattr(app, "build_middleware_stack"):
         _wrap_stack(app, middleware)
-        return app
-    return middleware  # type: ignore[no-any-return] # an ASGI application like the one given
+        instrumented = app
+    instrumented._obskit_instrumented = True
+    return instrumented  # type: ignore[no-any-return] # an ASGI application like the one given
 
 
 def _paths(
@@ -89,6 +91,5 @@ def _wrap_stack(app: Any, middleware: ObservabilityMiddleware) -> None:
         return middleware
 
     app.build_middleware_stack = build_around
-    app._obskit_instrumented = True
     if app.middleware_stack is not None:  # it has served already
         app.middleware_stack = app.build_middleware_stack()

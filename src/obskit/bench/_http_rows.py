@@ -117,7 +117,7 @@ def _rows(
     return [
         Row(
             name=f"asgi.{name}.{routes}",
-            work=f"request, {routes:,} routes: {work.text}",
+            work=f"request around {routes:,} routes: {work.text}",
             baseline=baseline,
             goal=goal,
             sides=partial(request_sides, work, layers, routes, **further),

@@ -99,23 +99,54 @@ async def send(message: "Message") -> None:
     """Take a message, and forget it."""
 
 
-def requesting(runner: "Runner", app: "Application", requests: "Sequence[Scope]") -> "Side":
+class Aside:
+    """A router whose time is set aside; that of the messages that leave it is not.
+
+    With many routes it takes a hundred times as long as what is measured, and never twice the same.
+
+    Args:
+        router: What finds and calls the endpoint.
+    """
+
+    def __init__(self, router: Any) -> None:
+        self._router = router
+        self.routes: list[Any] = router.routes
+        self.seconds = 0.0
+
+    async def __call__(self, scope: "Scope", receive: "Receive", send: "Send") -> None:
+        """Serve one request."""
+        away = 0.0
+
+        async def leave(message: "Message") -> None:
+            nonlocal away
+            left = perf_counter()
+            await send(message)
+            away += perf_counter() - left
+
+        began = perf_counter()
+        await self._router(scope, receive, leave)
+        self.seconds += perf_counter() - began - away
+
+
+def requesting(runner: "Runner", app: Any, requests: "Sequence[Scope]") -> "Side":
     """Make a side of an application: its requests follow each other in one task.
 
-    What obskit records is folded within the time measured.
+    What obskit records is folded within the time measured. What the router takes does not count.
 
     Args:
         runner: Has the event loop.
-        app: The application.
+        app: A Starlette application that has not served yet.
         requests: Their scopes, in turn; each request gets a copy.
     """
     loop = own_code(_loop)
+    app.router = aside = Aside(app.router)
 
     async def timed(times: int) -> float:
+        aside.seconds = 0.0
         began = perf_counter()
         await loop(app, islice(cycle(requests), times), receive, send)
         default_engine.drain()
-        return perf_counter() - began
+        return perf_counter() - began - aside.seconds
 
     return lambda times: runner.run(timed(times))
 

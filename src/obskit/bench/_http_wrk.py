@@ -34,7 +34,7 @@ def _loopback(effort: "Effort") -> "Iterator[Case]":
     with ExitStack() as held:
         urls = {name: held.enter_context(_server(name)) for name in SET_UPS}
         for url in urls.values():
-            _expect_answer(url)
+            expect_answer(url)
         rounds = [
             {name: _rate(url, effort.wrk_seconds) for name, url in urls.items()}
             for _ in range(effort.wrk_rounds)
@@ -71,8 +71,11 @@ def _server(name: str) -> "Generator[str]":
             process.wait()
 
 
-def _expect_answer(url: str) -> None:
+def expect_answer(url: str) -> None:
     """Wait for a server's first answer.
+
+    Args:
+        url: What is asked for.
 
     Raises:
         ValueError: If it is another than it ought to be.

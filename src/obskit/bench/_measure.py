@@ -124,11 +124,19 @@ def interleaved(sides: "Sequence[Side]", effort: "Effort") -> list[list[float]]:
 
 
 def _enough(side: "Side", seconds: float) -> int:
-    """Return how often the work has to be done to take so long; it also warms up."""
+    """Return how often the work has to be done to take so long; it also warms up.
+
+    What a side does not count takes its time, too.
+    """
     times = 1
-    while (taken := side(times)) < seconds:
+    while (taken := _whole(side, times)) < seconds:
         times = max(2 * times, min(100 * times, int(1.2 * times * seconds / (taken or seconds))))
     return times
+
+
+def _whole(side: "Side", times: int) -> float:
+    began = perf_counter()
+    return max(side(times), perf_counter() - began)
 
 
 def _clean(side: "Side", times: int) -> float:

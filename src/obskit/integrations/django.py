@@ -10,7 +10,7 @@ from obskit.errors import MissingExtraError
 
 try:
     from asgiref.sync import iscoroutinefunction, markcoroutinefunction
-    from django.contrib.admindocs.utils import (  # type: ignore[import-untyped] # Django has none
+    from django.contrib.admindocs.utils import (
         remove_non_capturing_groups,
         replace_metacharacters,
         replace_named_groups,
@@ -22,7 +22,7 @@ except ImportError as error:
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from django.http import HttpRequest  # type: ignore[import-untyped] # the same
+    from django.http import HttpRequest
 
 __all__ = ["RouteMiddleware"]
 

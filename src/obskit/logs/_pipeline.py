@@ -74,7 +74,7 @@ class LogPipeline:
         self.level: int = LEVELS[level]
         self._identity = {name: value for name, value in identity.items() if value}
         self._deliver = deliver
-        self._clock = clock
+        self._time = clock.time
         self._trace_ids = trace_ids
         self._second = (0, "")
         self._inside = _Depth()
@@ -152,7 +152,7 @@ class LogPipeline:
 
     def _timestamp(self) -> str:
         """Return the time in UTC as RFC 3339 with microseconds; the second's text is kept."""
-        now = self._clock.time()
+        now = self._time()
         second = int(now)
         known, text = self._second
         if second != known:

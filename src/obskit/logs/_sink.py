@@ -56,10 +56,8 @@ class StandardOutput:
         """
         line = self._render(entry)
         stream: Any = sys.stdout
-        if _is_closed(stream):
-            raise OSError("standard output is closed")
-        if stream is not self._stream:  # what the descriptor is of may be changed, not its number
-            self._stream, self._descriptor = stream, _descriptor(stream)
+        if stream is not self._stream or stream.closed:
+            self._meet(stream)
         descriptor = self._descriptor
         with _lock.held:
             if descriptor is None:
@@ -67,6 +65,14 @@ class StandardOutput:
                 stream.flush()
             else:
                 _write(stream, descriptor, line)
+
+    def _meet(self, stream: Any) -> None:
+        """Find out how a stream is written to; its descriptor may be redirected, but stays."""
+        self._stream = None
+        if _is_closed(stream):
+            raise OSError("standard output is closed")
+        self._descriptor = _descriptor(stream)
+        self._stream = stream if self._descriptor is not None else None
 
 
 def is_terminal() -> bool:

@@ -296,9 +296,8 @@ class Operation:
                 self._outcome = outcome_of(error)
             if error is not None and self._outcome == "error":
                 self.error_type = type(error).__qualname__
-            instrument = self._instrument
-            instrument.ended(self)
-            for listener in instrument.runtime.listeners:
+            self._instrument.ended(self)
+            for listener in self._instrument.runtime.listeners:
                 listener(self)
         except Exception as fault:
             guard.report("operation.end", fault)
@@ -310,9 +309,8 @@ class Operation:
     def stop(self) -> None:
         """Stop the clock; it is no longer in flight."""
         runtime = self._instrument.runtime
-        in_flight = runtime.store.in_flight
-        if self in in_flight:
-            in_flight.discard(self)
+        if self in runtime.store.in_flight:
+            runtime.store.in_flight.discard(self)
             self.duration = runtime.clock.monotonic() - self.started
 
     def is_reported(self, error: BaseException) -> bool:

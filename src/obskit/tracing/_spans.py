@@ -48,7 +48,10 @@ def current_local_span() -> Span | None:
     A framework that traces its own requests (FastAPI's and Starlette's native telemetry, the
     contrib middleware) has opened one before a middleware inside of it runs.
     """
-    span = trace.get_current_span()
+    context = opentelemetry_context.get_current()
+    if not context:
+        return None
+    span = trace.get_current_span(context)
     span_context = span.get_span_context()
     return span if span_context.is_valid and not span_context.is_remote else None
 

@@ -32,7 +32,7 @@ class Answer:
 
     def __next__(self) -> Any:
         request = self._request
-        request.enter()
+        request.resume()
         try:
             data = self._step()
         except StopIteration:
@@ -77,7 +77,7 @@ def close_answer(request: "WsgiRequest", close: "Callable[[], object] | None") -
         close: Closes what the application has returned.
     """
     reason = sys.exc_info()[1]
-    request.enter()
+    request.resume()
     try:
         if close is not None:
             close()

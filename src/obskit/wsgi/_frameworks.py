@@ -57,9 +57,10 @@ def watch_frameworks(app: Any) -> None:
         app: What the middleware is around.
     """
     try:
+        flask = sys.modules.get("flask")
         for part in _inwards(app):
-            if isinstance(getattr(part, "teardown_request_funcs", None), dict):
-                _watch_flask(part)
+            if flask is not None and isinstance(part, flask.Flask):
+                flask.got_request_exception.connect(_note_flask_error, part)
             elif hasattr(part, "resolve_request"):
                 _watch_django(part)
     except Exception as error:
@@ -80,16 +81,8 @@ def _is_new(part: Any, seen: list[Any]) -> bool:
     return callable(part) and not any(part is known for known in seen)
 
 
-def _watch_flask(app: Any) -> None:
-    """Be called when a request of Flask's is torn down: answered or not."""
-    functions = app.teardown_request_funcs.setdefault(None, [])
-    if _note_flask_error not in functions:
-        functions.append(_note_flask_error)
-
-
-def _note_flask_error(error: BaseException | None = None) -> None:
-    if error is not None:
-        _note_error(sys.modules["flask"].request.environ, error)
+def _note_flask_error(_: Any, exception: BaseException | None = None, **__: object) -> None:
+    _note_error(sys.modules["flask"].request.environ, exception)
 
 
 def _watch_django(handler: Any) -> None:

@@ -11,31 +11,12 @@ from obskit.wsgi._environ import path_of
 from obskit.wsgi._middleware import ObservabilityMiddleware
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
-    from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
+    from collections.abc import Callable
+    from wsgiref.types import WSGIApplication
 
     from obskit.health import HealthRegistry
 
 A = TypeVar("A", bound="Callable[..., Any]")
-
-
-class Endpoints:
-    """Answers some paths itself and gives every other request to the application.
-
-    Args:
-        app: The application.
-        paths: Paths below the mount point, and the applications that answer them.
-    """
-
-    def __init__(self, app: "WSGIApplication", paths: "dict[str, WSGIApplication]") -> None:
-        self.app = app
-        self._paths = paths
-
-    def __call__(
-        self, environ: "WSGIEnvironment", start_response: "StartResponse"
-    ) -> "Iterable[bytes]":
-        """Serve one request."""
-        return self._paths.get(path_of(environ), self.app)(environ, start_response)
 
 
 def instrument(
@@ -68,12 +49,13 @@ def instrument(
     _check(app)
     in_place = callable(getattr(app, "wsgi_app", None))
     inner: Any = getattr(app, "wsgi_app") if in_place else app  # noqa: B009 - not known to types
-    if isinstance(inner, Endpoints):
+    if isinstance(inner, ObservabilityMiddleware):
         raise DeclarationError("instrument: this application is instrumented already")
-    instrumented: Any = Endpoints(ObservabilityMiddleware(inner, **options), paths)
+    middleware: Any = ObservabilityMiddleware(inner, **options)
+    middleware.endpoints.update(paths)
     if not in_place:
-        return instrumented  # type: ignore[no-any-return] # a WSGI application like the one given
-    setattr(app, "wsgi_app", instrumented)  # noqa: B010 - not known to types
+        return middleware  # type: ignore[no-any-return] # a WSGI application like the one given
+    setattr(app, "wsgi_app", middleware)  # noqa: B010 - not known to types
     return app
 
 

@@ -30,12 +30,17 @@ class ObservabilityMiddleware:
         app: The application.
         **options: How requests are recorded: see `obskit.instruments.HttpOptions`.
 
+    Attributes:
+        app: The same.
+        endpoints: Paths below the mount point that others answer, unseen; and who does.
+
     Raises:
         DeclarationError: If an option is unknown, or not as it must be.
     """
 
     def __init__(self, app: "WSGIApplication", **options: Unpack[HttpOptions]) -> None:
         self.app = app
+        self.endpoints: dict[str, WSGIApplication] = {}
         self._plan = HttpPlan.of(options)
         self._excluded = PathSet(self._plan.excluded_paths)
         self._instrument: WsgiInstrument | None = None
@@ -47,7 +52,14 @@ class ObservabilityMiddleware:
         self, environ: "WSGIEnvironment", start_response: "StartResponse"
     ) -> "Iterable[bytes]":
         """Serve one request."""
-        request = self._begin(environ, start_response)
+        try:
+            path = path_of(environ)
+        except Exception as error:
+            guard.report("wsgi.begin", error)
+            path = ""
+        if path in self.endpoints:
+            return self.endpoints[path](environ, start_response)
+        request = None if path in self._excluded else self._begin(environ, start_response)
         if request is None:
             return self.app(environ, start_response)
         try:
@@ -74,8 +86,6 @@ class ObservabilityMiddleware:
         try:
             outer = current_context.get()
             if _SEEN in environ or (outer is not None and outer.suppressed):
-                return None
-            if path_of(environ) in self._excluded:
                 return None
             instrument = self._instrument or self._make_instrument()
             if not instrument.signals:

@@ -4,7 +4,9 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from obskit._guard import guard
+from obskit.context import current_context
 from obskit.instruments import HttpInstrument, HttpRequest
+from obskit.tracing import swap_trace_context
 from obskit.wsgi._environ import CORRELATION_ID, decoded, header_keys
 from obskit.wsgi._frameworks import ERROR, note_flask_route
 
@@ -83,6 +85,7 @@ class WsgiRequest(HttpRequest):
             {name: environ[key] for key, name in instrument.header_keys if key in environ},
             find_route,
         )
+        self._inside = None
         self._start: Any = start_response
         self._write: Any = None
         self.is_started: bool = False
@@ -112,6 +115,11 @@ class WsgiRequest(HttpRequest):
         return str(self.scope.get("SERVER_PROTOCOL", "HTTP/1.1")).rpartition("/")[2]
 
     @property
+    def original_method(self) -> str:
+        """The method as the client sent it."""
+        return str(self.scope.get("REQUEST_METHOD", ""))
+
+    @property
     def query(self) -> str:
         """The query as it was sent."""
         return str(self.scope.get("QUERY_STRING", ""))
@@ -124,6 +132,12 @@ class WsgiRequest(HttpRequest):
     def may_be_traced_around(self) -> bool:
         """Whether telemetry of the host's may have begun a span that is not sampled."""
         return "opentelemetry.instrumentation.wsgi" in sys.modules
+
+    def resume(self) -> None:
+        """Become current again, for a step of the answer or its end; `suspend` leaves it."""
+        self._token = current_context.set(self._inside or self)
+        if self._trace is not None:
+            self._outer_trace = swap_trace_context(self._trace)
 
     # The answer
 

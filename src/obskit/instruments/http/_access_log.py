@@ -72,16 +72,15 @@ class AccessLog:
         object.__setattr__(self, "is_choosy", bool(self.quiet_paths) or self.sample < 1)
         object.__setattr__(self, "levels", _checked_levels(self.levels))
 
-    def is_wanted(self, path: str, correlation_id: str) -> bool:
+    def is_wanted(self, request: "Inbound") -> bool:
         """Tell whether a request that ended well has a line.
 
         Args:
-            path: Its path below the root path.
-            correlation_id: Its id.
+            request: The request, or a connection.
         """
-        if plain_path(path) in self._quiet:
+        if plain_path(request.path_below_root) in self._quiet:
             return False
-        return self.sample >= 1 or crc32(correlation_id.encode()) < self.sample * 2**32
+        return self.sample >= 1 or crc32(request.correlation_id.encode()) < self.sample * 2**32
 
 
 def _checked_levels(levels: Any) -> Mapping[str, str]:
@@ -110,22 +109,21 @@ def shown_path(request: "Inbound", *, query: bool) -> str:
     return path if len(path) <= MAXIMUM_PATH else path[: MAXIMUM_PATH - 1] + "…"
 
 
-def write_access_line(log: AccessLog, request: "HttpRequest") -> None:
+def write_access_line(log: AccessLog, request: "HttpRequest", ending: str) -> None:
     """Write the line of a request that has just ended, if it has one.
 
     Args:
         log: Which requests have one.
         request: The request.
+        ending: How it has ended.
     """
-    ending = request.ending
     level = log.levels.get(ending, "info")
     runtime = request._instrument.runtime
     logs = runtime.logs
     if logs is not None and LEVELS[level] < logs.level:
         return
-    if log.is_choosy and ending == "ok":
-        if not log.is_wanted(request.path_below_root, request.correlation_id):
-            return
+    if log.is_choosy and ending == "ok" and not log.is_wanted(request):
+        return
     fields: dict[str, Any] = {
         "method": request.method,
         "route": request._route,

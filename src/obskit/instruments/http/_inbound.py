@@ -75,7 +75,7 @@ class Inbound(Operation):
         headers: dict[str, str],
         find_route: "Callable[[Any], str | None]",
     ) -> None:
-        self._instrument = instrument
+        self._instrument = instrument  # pyright: ignore[reportIncompatibleVariableOverride] # set once
         self._find_route = find_route
         self.scope: Any = scope
         self.path: str = path

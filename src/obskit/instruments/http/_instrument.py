@@ -186,7 +186,7 @@ class HttpInstrument(InboundInstrument):
         if self._counts:
             self._count(operation)
         if self._logs is not None:
-            write_access_line(self._logs, operation)
+            write_access_line(self._logs, operation, operation.ending)
 
     def complete(self, request: HttpRequest, status: int) -> bool:
         """End a request that was answered as usual: what its `end` does, written out.
@@ -217,14 +217,12 @@ class HttpInstrument(InboundInstrument):
             measured = (seconds, request.request_bytes, request.response_bytes, None)
             default_engine.record_duration(cells, measured)
             if self._logs is not None:
-                write_access_line(self._logs, request)
+                write_access_line(self._logs, request, "ok")
         except Exception as fault:
             guard.report("operation.end", fault)
         return True
 
-    def _know(
-        self, key: tuple[str, str, int], request: HttpRequest
-    ) -> tuple[ExchangeCells, str]:
+    def _know(self, key: tuple[str, str, int], request: HttpRequest) -> tuple[ExchangeCells, str]:
         """Return where requests of one kind are counted, and how they are called."""
         method, route, _ = key
         found = (self._cells_of(request), f"{method} {route}")
@@ -275,7 +273,7 @@ class HttpInstrument(InboundInstrument):
 
     def _count(self, request: HttpRequest) -> None:
         cells = self._cells_of(request)
-        span = request.span
+        span = request.span or request.host_span
         context = None if span is None else span.get_span_context()
         if context is not None and not context.trace_flags.sampled:
             context = None

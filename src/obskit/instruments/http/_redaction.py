@@ -17,14 +17,20 @@ _SECRET_HEADER = re.compile(
 
 _SECRET_KEY = re.compile(
     r"""
-      auth(?!ors?(?:$|[^a-z])) | credential | jwt | passw | passphrase | secret | session | signature | token
-    | api_?key | access_?key | private_?key
+      auth (?! ors? (?: $ | [^a-z] )) | credential | jwt | passw | passphrase | secret
+    | session | signature | token | api_?key | access_?key | private_?key
     | ^ code $
     | (?: ^ | [^a-z] ) (?: key | nonce | otp | pin | pwd | sid | sig ) (?: $ | [^a-z] )
     """,
     re.VERBOSE,
 )
 """In keys of queries, in lower case and with underscores; with those that the conventions name."""
+
+_SUSPECT = re.compile(
+    "%|auth|credential|jwt|pass|secret|session|signature|token|key|code|nonce|otp|pin|pwd|sid|sig",
+    re.IGNORECASE,
+)
+"""What every query has that holds a secret; most have none of it, and need no closer look."""
 
 _PART = re.compile(r"[^&;?]+")
 
@@ -50,7 +56,7 @@ def redacted_query(text: str) -> str:
     Args:
         text: Without the question mark, encoded as it came.
     """
-    return _PART.sub(_hide, text) if "=" in text else text
+    return _PART.sub(_hide, text) if _SUSPECT.search(text) or len(text) > _MAXIMUM_KEY else text
 
 
 def _hide(part: "re.Match[str]") -> str:

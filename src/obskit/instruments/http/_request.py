@@ -63,7 +63,7 @@ class HttpRequest(Inbound):
         "time_to_headers",
     )
 
-    _instrument: "HttpInstrument"
+    _instrument: "HttpInstrument"  # pyright: ignore[reportIncompatibleVariableOverride] # set once
 
     def __init__(  # noqa: PLR0917 - keywords would cost what they are
         self,

@@ -3,6 +3,7 @@
 https://opentelemetry.io/docs/specs/semconv/http/http-spans/#http-server-span.
 """
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from obskit.instruments.http._captured import captured_headers
@@ -69,24 +70,23 @@ def first_values(request: "Inbound") -> dict[str, Any]:
 def _add_server(request: "Inbound", values: dict[str, Any]) -> None:
     """Add the address that the client has asked for, or else the server's own."""
     host = request.headers.get("host")
-    address, port = _split_host(host) if host else request.server or ("", None)
-    if not address:
+    server = _split_host(host[:MAXIMUM_TEXT], values["url.scheme"]) if host else request.server
+    if server is None:
         return
-    values["server.address"] = address[:MAXIMUM_TEXT]
-    if port is None and host:
-        port = _STANDARD_PORTS.get(request.scheme)
+    values["server.address"], port = server
     if port is not None:
         values["server.port"] = port
 
 
-def _split_host(host: str) -> tuple[str, int | None]:
+@lru_cache(maxsize=256)
+def _split_host(host: str, scheme: str) -> tuple[str, int | None]:
     """Split a ``Host`` header; an address of IPv6 stands in brackets."""
     address, colon, port = host.rpartition(":")
     if not colon or port.endswith("]"):
-        return host.strip("[]"), None
-    return address.strip("[]"), int(port) if port.isdecimal() and len(port) <= len(
-        "65535"
-    ) else None
+        address, port = host, ""
+    if port.isdecimal() and len(port) <= len("65535"):
+        return address.strip("[]"), int(port)
+    return address.strip("[]"), _STANDARD_PORTS.get(scheme)
 
 
 def last_values(request: "Inbound") -> dict[str, Any]:

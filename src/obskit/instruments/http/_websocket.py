@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 from obskit.instruments.http._inbound import Inbound
 from obskit.instruments.http._request import CLIENT_DISCONNECT, SERVER_ERROR
+from obskit.instruments.http._span import describe_host_span
 from obskit.instruments.http._span_values import last_values
 from obskit.metrics import BATCH
 from obskit.operation import outcome_of
@@ -184,7 +185,7 @@ class WebSocketConnection(Inbound):
         """
         self.status = status
         self.closed_by = "application"
-        self.stop()
+        self._stop()
 
     def closed(self, by: str, code: int | None = None) -> None:
         """Stop the clock; how it has ended shows when the application is done.
@@ -195,7 +196,7 @@ class WebSocketConnection(Inbound):
         """
         if self.close_code is None and not self.is_rejected:
             self.closed_by, self.close_code = by, code
-        self.stop()
+            self._stop()
 
     def end(self, error: BaseException | None = None) -> None:
         """Settle code, status and outcome, then end as any operation does.
@@ -215,6 +216,13 @@ class WebSocketConnection(Inbound):
         self.labels = self._instrument.labels_of(self)
         super().end(error)
         self.refusal = None  # a traceback holds frames, and they hold this
+
+    def _stop(self) -> None:
+        """Stop the clock, and tell a span of the host's inside, which ends before this one does."""
+        self.stop()
+        if self.host_span is not None:
+            outcome = self._outcome_after(None)
+            describe_host_span(self, CLIENT_DISCONNECT if self._has_vanished() else outcome)
 
     def _outcome_after(self, error: BaseException | None) -> "Outcome":
         outcome = outcome_of(error)
@@ -237,7 +245,9 @@ class WebSocketConnection(Inbound):
 
     def _has_vanished(self) -> bool:
         """Tell whether the client has gone without a word."""
-        return self.closed_by == "client" and self.close_class == "abnormal"
+        return self.closed_by == "client" and (
+            self.close_code is None or self.close_class == "abnormal"
+        )
 
     def _span_values(self) -> dict[str, Any]:
         values = {

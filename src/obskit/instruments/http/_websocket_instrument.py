@@ -78,7 +78,8 @@ class WebSocketInstrument(InboundInstrument):
 
     def _declare(self) -> None:
         names, store = self.options.websocket_names, self.runtime.store
-        self._connections = self._family(names.connections_spec() or _UNWANTED)
+        total = names.connections_spec()
+        self._connections = Family(_UNWANTED) if total is None else self._family(total)
         self._seconds = self._family(names.duration_spec())
         of_messages = (names.messages_spec(), names.message_bytes_spec())
         self._traffic = [None if spec is None else store.family(spec) for spec in of_messages]
@@ -112,7 +113,7 @@ def _cell(family: Family | None, values: tuple[str, ...]) -> Any:
 def _write_line(log: "AccessLog", connection: WebSocketConnection) -> None:
     """Write the line of a connection that has just ended, if it has one."""
     ending = connection.ending
-    if ending == "ok" and not log.is_wanted(connection.path_below_root, connection.correlation_id):
+    if ending == "ok" and not log.is_wanted(connection):
         return
     fields = with_fixed(
         _fields(connection, log), {**connection.extra_labels, **connection.attributes}

@@ -56,8 +56,8 @@ class WebSocketNames:
         Raises:
             DeclarationError: If a name is not one that Prometheus takes, or is given twice.
         """
-        _check_distinct("metric", [spec.name for spec in self.specs()])
         self.check_labels(())
+        _check_distinct("metric", [spec.name for spec in self.specs()])
 
     @classmethod
     def prefixed(cls, prefix: str, **names: Any) -> Self:
