@@ -21,7 +21,7 @@ from obskit.bench import (
     row_cells,
 )
 from obskit.cli import main
-from obskit.instruments import DEFAULT_HTTP_NAMES
+from obskit.instruments import DEFAULT_HTTP_NAMES, DEFAULT_WEBSOCKET_NAMES
 from obskit.logs._pipeline import RESERVED
 from obskit.metrics import InternalMetrics
 from obskit.operation import DEFAULT_NAMES
@@ -134,7 +134,10 @@ def metrics_page() -> "Iterator[str]":
     )
     yield "## HTTP requests\n"
     yield families(DEFAULT_HTTP_NAMES.specs())
-    yield "Other names: [Instrument an ASGI application](../how-to/asgi.md#other-metric-names).\n"
+    yield "Other names, labels and buckets: [HTTP metrics](../how-to/http-metrics.md).\n"
+    yield "## WebSocket connections\n"
+    yield families(DEFAULT_WEBSOCKET_NAMES.specs())
+    yield "More of them: [Observe WebSockets](../how-to/websockets.md).\n"
     yield "## obskit itself\n"
     yield table(
         ("Name", "Type", "Help"),

@@ -252,9 +252,9 @@ async def test_a_send_that_fails_because_the_client_has_gone(observed: Observed,
     with pytest.raises(ConnectionResetError):
         await app({"type": "http", "method": "GET", "path": "/"}, None, send)
     access = line(observed)
-    assert (access["status"], access["outcome"]) == (None, "cancelled")
-    assert access["level"] == "warning"
-    assert observed.metrics.delta("http_requests_total", status="cancelled") == 1
+    assert (access["status"], access["outcome"]) == (499, "client_disconnect")
+    assert access["level"] == "info"
+    assert observed.metrics.delta("http_requests_total", status="499") == 1
     assert "exception" not in access
 
 

@@ -75,7 +75,7 @@ def test_a_client_that_leaves_in_the_middle_of_a_stream(
     assert cleaned.wait(10)
     until(lambda: not observed.in_flight())
     line = observed.logs.one(event="http request")
-    assert (line["status"], line["outcome"], line["route"]) == (499, "cancelled", "/stream")
+    assert (line["status"], line["outcome"], line["route"]) == (499, "client_disconnect", "/stream")
     assert observed.metrics.delta("http_requests_total") == 1
     assert observed.metrics.delta("http_requests_total", route="/stream", status="499") == 1
 

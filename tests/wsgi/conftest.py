@@ -72,7 +72,7 @@ def gunicorn(tmp_path: Path) -> Iterator[Callable[..., Server]]:
                     [
                         *(sys.executable, "-m", "gunicorn", "shop:application"),
                         *("--bind", f"fd://{listening.fileno()}", "--graceful-timeout", "5"),
-                        *("--no-control-socket", "--worker-tmp-dir", str(tmp_path), *options),
+                        *("--worker-tmp-dir", str(tmp_path), *options),
                     ],
                     stdout=file,
                     stderr=subprocess.STDOUT,

@@ -247,3 +247,10 @@ def test_the_span_inside_is_told_where_the_server_s_is_known(observed: Observed)
     attributes = dict(observed.spans.one("GET /orders/<int:order_id>").attributes or {})
     assert (attributes["server.address"], attributes["server.port"]) == ("shop.internal", 8443)
     assert attributes["url.scheme"] == "https"
+
+
+def test_an_error_that_is_told_outside_of_any_request(observed: Observed) -> None:
+    """As a program may that sends Flask's signals by itself."""
+    app = instrument(shop())
+    flask.got_request_exception.send(app, exception=ValueError("no"))
+    assert [site for site, _ in observed.internal_errors()] == ["wsgi.frameworks"]

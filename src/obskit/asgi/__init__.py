@@ -3,6 +3,7 @@
 from obskit.asgi._endpoints import health_app, metrics_app
 from obskit.asgi._instrument import instrument
 from obskit.asgi._middleware import ObservabilityMiddleware
+from obskit.asgi._server_logs import silence_server_access_logs
 from obskit.asgi._types import Application, Message, Receive, Scope, Send
 
 __all__ = [
@@ -15,4 +16,5 @@ __all__ = [
     "health_app",
     "instrument",
     "metrics_app",
+    "silence_server_access_logs",
 ]

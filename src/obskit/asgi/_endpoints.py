@@ -1,7 +1,7 @@
 """Applications that answer scrapes and probes."""
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from obskit._guard import guard
 from obskit._scrapes import (
@@ -21,7 +21,7 @@ from obskit.asgi._loops import let_others_run, until_done
 from obskit.asgi._types import path_of
 from obskit.errors import DeclarationError
 from obskit.health import HealthRegistry
-from obskit.health import _shapes as shapes
+from obskit.health._probes import PROBES
 from obskit.propagation import lower_headers
 
 if TYPE_CHECKING:
@@ -84,43 +84,13 @@ def health_app(registry: HealthRegistry) -> "Application":
     async def respond(scope: "Scope") -> Answer:
         if scope["method"] not in METHODS:
             return method_not_allowed()
-        probe = _PROBES.get(path_of(scope))
+        probe = PROBES.get(path_of(scope))
         if probe is None:
             return text_answer(404, "not found")
         status, body = await probe(registry)
         return Answer(status, _JSON, (json.dumps(body).encode(),))
 
     return _endpoint(respond)
-
-
-async def _health(registry: HealthRegistry) -> tuple[int, dict[str, Any]]:
-    report = await registry.report()
-    return report.http_status, shapes.full(report)
-
-
-async def _live(registry: HealthRegistry) -> tuple[int, dict[str, Any]]:
-    report = await registry.live()
-    return report.http_status, shapes.live(report)
-
-
-async def _ready(registry: HealthRegistry) -> tuple[int, dict[str, Any]]:
-    report = await registry.ready()
-    return report.http_status, shapes.ready(report)
-
-
-async def _version(registry: HealthRegistry) -> tuple[int, dict[str, Any]]:
-    report = await registry.live()
-    return 200, shapes.version(report)
-
-
-_PROBES: "dict[str, Callable[[HealthRegistry], Awaitable[tuple[int, dict[str, Any]]]]]" = {
-    "/health": _health,
-    "/livez": _live,
-    "/readyz": _ready,
-    "/version": _version,
-}
-HEALTH_PATHS = tuple(_PROBES)
-"""The paths that `health_app` answers."""
 
 
 def _endpoint(respond: "Respond") -> "Application":

@@ -2,11 +2,11 @@
 
 from typing import TYPE_CHECKING, Any, TypeVar, Unpack
 
-from obskit.asgi._endpoints import HEALTH_PATHS, health_app, metrics_app
+from obskit.asgi._endpoints import health_app, metrics_app
 from obskit.asgi._middleware import ObservabilityMiddleware
-from obskit.asgi._types import path_of
 from obskit.errors import DeclarationError
-from obskit.instruments import HttpOptions
+from obskit.health._probes import PROBES
+from obskit.instruments import HttpOptions, checked_metrics_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -63,23 +63,11 @@ def _paths(
 ) -> "dict[str, Application]":
     paths: dict[str, Application] = {}
     if health is not None:
-        paths.update(dict.fromkeys(HEALTH_PATHS, health_app(health)))
+        paths.update(dict.fromkeys(PROBES, health_app(health)))
     if metrics_path is not None:
-        if not _is_path(metrics_path):
-            raise DeclarationError(
-                f"metrics_path={metrics_path!r}: give a path that begins with a slash"
-            )
-        path = path_of({"path": metrics_path})
-        if path in paths:
-            raise DeclarationError(
-                f"metrics_path={metrics_path!r} is a path of the health endpoints: give another"
-            )
+        path = checked_metrics_path(metrics_path, paths)
         paths[path] = metrics_app(token=metrics_token)
     return paths
-
-
-def _is_path(path: object) -> bool:
-    return isinstance(path, str) and path.startswith("/")
 
 
 def _wrap_stack(app: Any, middleware: ObservabilityMiddleware) -> None:

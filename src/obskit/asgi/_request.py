@@ -66,13 +66,14 @@ class AsgiRequest(AsgiInbound, HttpRequest):
     async def receive(self) -> "Message":
         """Hand a message to the application."""
         message = await self._receive()
-        kind = message["type"]
-        if kind == "http.request":
-            body = message.get("body")
-            if body:
-                self.request_bytes += len(body)
-        elif kind == "http.disconnect" and not self._answered:
-            self.disconnected = True
+        try:
+            kind = message["type"]
+            if kind == "http.request":
+                self.request_bytes += len(message.get("body") or b"")
+            elif kind == "http.disconnect" and not self._answered:
+                self.disconnected = True
+        except Exception as error:
+            guard.report("asgi.receive", error)
         return message
 
     async def send(self, message: "Message") -> None:
@@ -90,11 +91,7 @@ class AsgiRequest(AsgiInbound, HttpRequest):
             self.disconnected = self.disconnected or not self._answered
             raise
         if kind in _ENDS:
-            self.response_bytes += _size(message)
-        if is_last:
-            self._answered = True
-            if not self._ended and not self._instrument.complete(self, self.status or 0):
-                self.answered()
+            self._sent(message, is_last=is_last)
 
     async def answer_error(self) -> None:
         """Answer 500 in the place of an application that has raised, unless it has begun to."""
@@ -127,6 +124,17 @@ class AsgiRequest(AsgiInbound, HttpRequest):
                 self._outcome = self._outcome or "error"  # the server cuts the connection
             self.end(error)
         self.leave()
+
+    def _sent(self, message: "Message", *, is_last: bool) -> None:
+        """Note a part of the body that the server has taken."""
+        try:
+            self.response_bytes += _size(message)
+            if is_last:
+                self._answered = True
+                if not self._ended and not self._instrument.complete(self, self.status or 0):
+                    self.answered()
+        except Exception as error:
+            guard.report("asgi.send", error)
 
     def _start(self, message: "Message") -> "Message":
         try:

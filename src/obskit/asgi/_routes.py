@@ -11,14 +11,11 @@ Litestar leaves the template itself, and so do the modules of `obskit.integratio
 from typing import TYPE_CHECKING, Any
 
 from obskit.asgi._route_index import RouteIndex, own_template
-from obskit.instruments import UNMATCHED
+from obskit.instruments import ROUTE, UNMATCHED
 
 if TYPE_CHECKING:
     from obskit.asgi._route_index import Left, Place
     from obskit.asgi._types import Scope
-
-ROUTE = "obskit.route"
-"""Where in a scope an integration leaves the template, as seen from the framework's root."""
 
 MOST_ROUTERS = 64
 """Outermost routers that are remembered; there is one, unless they are made on the way."""

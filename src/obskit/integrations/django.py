@@ -5,8 +5,8 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from obskit._guard import guard
-from obskit.asgi._routes import ROUTE
 from obskit.errors import MissingExtraError
+from obskit.instruments import ROUTE
 
 try:
     from asgiref.sync import iscoroutinefunction, markcoroutinefunction

@@ -3,8 +3,8 @@
 from typing import Any, TypeVar
 
 from obskit import asgi
-from obskit.asgi._routes import ROUTE
 from obskit.errors import MissingExtraError
+from obskit.instruments import ROUTE
 
 try:
     from quart import Quart, request, websocket

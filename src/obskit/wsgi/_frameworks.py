@@ -9,14 +9,12 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from obskit._guard import guard
+from obskit.instruments import ROUTE
 from obskit.wsgi._environ import CORRELATION_ID
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from wsgiref.types import WSGIEnvironment
-
-ROUTE = "obskit.route"
-"""Where in an environment the template is left."""
 
 ERROR = "obskit.error"
 """Where an error is left that a framework has logged, and answered 500 for."""
@@ -82,7 +80,7 @@ def _is_new(part: Any, seen: list[Any]) -> bool:
 
 
 def _note_flask_error(_: Any, exception: BaseException | None = None, **__: object) -> None:
-    _note_error(sys.modules["flask"].request.environ, exception)
+    _note_error(sys.modules["flask"].request, "environ", exception)
 
 
 def _watch_django(handler: Any) -> None:
@@ -105,10 +103,14 @@ def _watch_django(handler: Any) -> None:
 
 
 def _note_django_error(request: Any = None, **_: object) -> None:
-    _note_error(getattr(request, "META", {}), sys.exc_info()[1])
+    _note_error(request, "META", sys.exc_info()[1])
 
 
-def _note_error(environ: "WSGIEnvironment", error: BaseException | None) -> None:
-    if CORRELATION_ID in environ:
-        environ[ERROR] = error
-        note_flask_route(environ)
+def _note_error(request: Any, attribute: str, error: BaseException | None) -> None:
+    try:
+        environ = getattr(request, attribute, {})
+        if CORRELATION_ID in environ:
+            environ[ERROR] = error
+            note_flask_route(environ)
+    except Exception as fault:
+        guard.report("wsgi.frameworks", fault)

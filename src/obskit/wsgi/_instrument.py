@@ -5,9 +5,8 @@ from typing import TYPE_CHECKING, Any, TypeVar, Unpack
 
 from obskit.errors import DeclarationError
 from obskit.health._probes import PROBES
-from obskit.instruments import HttpOptions
+from obskit.instruments import HttpOptions, checked_metrics_path
 from obskit.wsgi._endpoints import health_app, metrics_app
-from obskit.wsgi._environ import path_of
 from obskit.wsgi._middleware import ObservabilityMiddleware
 
 if TYPE_CHECKING:
@@ -75,13 +74,6 @@ def _paths(
     if health is not None:
         paths.update(dict.fromkeys(PROBES, health_app(health)))
     if metrics_path is not None:
-        given: Any = metrics_path
-        if not isinstance(given, str) or not given.startswith("/"):
-            raise DeclarationError(f"metrics_path={given!r}: give a path that begins with a slash")
-        path = path_of({"PATH_INFO": given})
-        if path in paths:
-            raise DeclarationError(
-                f"metrics_path={given!r} is a path of the health endpoints: give another"
-            )
+        path = checked_metrics_path(metrics_path, paths)
         paths[path] = metrics_app(token=metrics_token)
     return paths

@@ -10,7 +10,14 @@ from obskit.instruments.http._names import (
     HttpNames,
 )
 from obskit.instruments.http._options import HttpOptions, HttpPlan, RequestLabel
-from obskit.instruments.http._paths import UNMATCHED, PathSet, below_root, plain_path
+from obskit.instruments.http._paths import (
+    ROUTE,
+    UNMATCHED,
+    PathSet,
+    below_root,
+    checked_metrics_path,
+    plain_path,
+)
 from obskit.instruments.http._request import HttpRequest
 from obskit.instruments.http._span import await_host, describe_host_span, meet_host
 from obskit.instruments.http._websocket import CLOSE_CLASSES, WebSocketConnection
@@ -23,6 +30,7 @@ __all__ = [
     "DEFAULT_WEBSOCKET_NAMES",
     "LONG_BUCKETS",
     "OTEL_HTTP_NAMES",
+    "ROUTE",
     "UNMATCHED",
     "AccessLog",
     "HttpInstrument",
@@ -39,6 +47,7 @@ __all__ = [
     "WebSocketNames",
     "await_host",
     "below_root",
+    "checked_metrics_path",
     "describe_host_span",
     "meet_host",
     "plain_path",

@@ -109,6 +109,23 @@ def shown_path(request: "Inbound", *, query: bool) -> str:
     return path if len(path) <= MAXIMUM_PATH else path[: MAXIMUM_PATH - 1] + "…"
 
 
+def level_of_line(log: AccessLog, inbound: "Inbound", ending: str) -> str | None:
+    """Return the level of the line of what has just ended, or None if it has no line.
+
+    Args:
+        log: What has one.
+        inbound: The request, or the connection.
+        ending: How it has ended.
+    """
+    level = log.levels.get(ending, "info")
+    logs = inbound._instrument.runtime.logs
+    if logs is not None and LEVELS[level] < logs.level:
+        return None
+    if log.is_choosy and ending == "ok" and not log.is_wanted(inbound):
+        return None
+    return level
+
+
 def write_access_line(log: AccessLog, request: "HttpRequest", ending: str) -> None:
     """Write the line of a request that has just ended, if it has one.
 
@@ -117,12 +134,8 @@ def write_access_line(log: AccessLog, request: "HttpRequest", ending: str) -> No
         request: The request.
         ending: How it has ended.
     """
-    level = log.levels.get(ending, "info")
-    runtime = request._instrument.runtime
-    logs = runtime.logs
-    if logs is not None and LEVELS[level] < logs.level:
-        return
-    if log.is_choosy and ending == "ok" and not log.is_wanted(request):
+    level = level_of_line(log, request, ending)
+    if level is None:
         return
     fields: dict[str, Any] = {
         "method": request.method,
@@ -137,14 +150,25 @@ def write_access_line(log: AccessLog, request: "HttpRequest", ending: str) -> No
     }
     if request.time_to_headers is not None:
         fields["time_to_headers_ms"] = round(request.time_to_headers * 1000, 3)
-    error = request.error if ending == "error" else None
-    if request.attributes or request.extra_labels:
-        fields = with_fixed(fields, {**request.extra_labels, **request.attributes})
-    elif error is None and logs is not None:
-        logs.emit(level, "http request", LOGGER, fields)
-        return
+    write_line(request, level, "http request", fields)
+
+
+def write_line(inbound: "Inbound", level: str, event: str, fields: dict[str, Any]) -> None:
+    """Write a line, with what the user has added and what went wrong.
+
+    Args:
+        inbound: The request, or the connection, that has just ended.
+        level: One of `LEVELS`.
+        event: What it says.
+        fields: Fields of obskit's own.
+    """
+    runtime, error = inbound._instrument.runtime, inbound.error
+    if inbound.attributes or inbound.extra_labels:
+        fields = with_fixed(fields, {**inbound.extra_labels, **inbound.attributes})
     if error is not None:
-        fields["error_type"] = request.error_type
-        if request.is_reported(error):
+        if inbound.ending != "error":
             error = None
-    runtime.log(level, "http request", LOGGER, fields, error)
+        else:
+            fields["error_type"] = inbound.error_type
+            error = None if inbound.is_reported(error) else error
+    runtime.log(level, event, LOGGER, fields, error)

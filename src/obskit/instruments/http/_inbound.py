@@ -196,7 +196,10 @@ class Inbound(Operation):
         """Stop being current, and make current again what was before."""
         if self._outer_trace is None and current_context.get() is self and self._token is not None:
             token, self._token = self._token, None
-            current_context.reset(token)
+            try:
+                current_context.reset(token)
+            except ValueError:  # another context than the one that it came in
+                return
         else:
             super().leave()
 

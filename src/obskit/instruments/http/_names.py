@@ -108,8 +108,8 @@ class HttpNames:
         """
         for option in ("requests_labels", "duration_labels", "size_labels", "in_progress_labels"):
             _check_facts(option, getattr(self, option))
-        check_distinct("metric", [spec.name for spec in self.specs()])
-        check_distinct("label", [getattr(self, fact) for fact in FACTS])
+        check_distinct("HttpNames", "metric", [spec.name for spec in self.specs()])
+        check_distinct("HttpNames", "label", [getattr(self, fact) for fact in FACTS])
 
     @classmethod
     def prefixed(cls, prefix: str, **names: Any) -> Self:
@@ -197,10 +197,11 @@ METRICS = ("requests", "duration", "request_size", "response_size", "in_progress
 """The fields of `HttpNames` that are metrics by default."""
 
 
-def check_distinct(kind: str, names: "list[str]") -> None:
+def check_distinct(owner: str, kind: str, names: "list[str]") -> None:
     """Tell of a name that is given to two things.
 
     Args:
+        owner: Whose names they are.
         kind: What they are names of.
         names: The names.
 
@@ -210,7 +211,7 @@ def check_distinct(kind: str, names: "list[str]") -> None:
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise DeclarationError(
-            f"HttpNames: {twice[0]!r} is given twice: each {kind} needs a name of its own"
+            f"{owner}: {twice[0]!r} is given twice: each {kind} needs a name of its own"
         )
 
 

@@ -215,6 +215,6 @@ def _labels(
             not isinstance(value, str) or label_text(value) != value
         ):
             raise DeclarationError(f"labels={{{name!r}: {value!r}}}: give a text or a RequestLabel")
-    check_distinct("label", [*names.label_names(FACTS), *given])
+    check_distinct("HttpNames", "label", [*names.label_names(FACTS), *given])
     websocket_names.check_labels(given)
     return dict(given)

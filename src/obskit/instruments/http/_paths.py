@@ -1,12 +1,19 @@
 """Paths of requests."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from obskit.errors import DeclarationError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Container, Iterable
 
 UNMATCHED = "unmatched"
 """The route of requests that no route matches."""
+
+
+ROUTE = "obskit.route"
+"""Where a framework's integration leaves the template: a key of ASGI scopes and WSGI
+environments."""
 
 
 class PathSet:
@@ -51,3 +58,23 @@ def below_root(path: str, root: str) -> str:
         return path
     root = root.rstrip("/")
     return path[len(root) :] if root and path.startswith(f"{root}/") else path
+
+
+def checked_metrics_path(path: Any, taken: "Container[str]") -> str:
+    """Return the path of the metrics, plain.
+
+    Args:
+        path: What the user has given.
+        taken: The paths of the health endpoints, if there are any.
+
+    Raises:
+        DeclarationError: If it is no path, or taken.
+    """
+    if not isinstance(path, str) or not path.startswith("/"):
+        raise DeclarationError(f"metrics_path={path!r}: give a path that begins with a slash")
+    plain = plain_path(path)
+    if plain in taken:
+        raise DeclarationError(
+            f"metrics_path={path!r} is a path of the health endpoints: give another"
+        )
+    return plain

@@ -112,8 +112,12 @@ class HttpRequest(Inbound):
 
         Args:
             status: Its status code.
+
+        Raises:
+            ValueError: If it is none.
+            TypeError: If it is none at all.
         """
-        self.status = status
+        self.status = int(status)
         if self._instrument.wants_time_to_headers:
             self.time_to_headers = self._instrument.runtime.clock.monotonic() - self.started
 
@@ -162,4 +166,5 @@ class HttpRequest(Inbound):
         if self._outcome is None and self.status is not None and self.status >= SERVER_ERROR:
             self._outcome = "error"
         self.read_labels()
+        self.labels = self._instrument.labels_of(self)
         self.name = f"{self.method} {self._route}"

@@ -142,10 +142,10 @@ class WebSocketConnection(Inbound):
 
     @property
     def ending(self) -> str:
-        """How it has ended: an outcome, or ``client_disconnect``."""
-        if self.outcome == "cancelled" and self._has_vanished():
-            return CLIENT_DISCONNECT
-        return self.outcome
+        """How it has ended: ``ok``, ``error``, ``cancelled`` or ``client_disconnect``."""
+        if self.outcome in ("ok", "error"):
+            return self.outcome
+        return CLIENT_DISCONNECT if self._has_vanished() else CANCELLED
 
     @property
     def is_open(self) -> bool:

@@ -2,11 +2,11 @@
 
 from typing import TYPE_CHECKING, Any
 
-from obskit.instruments.http._access_log import shown_path
+from obskit.instruments.http._access_log import level_of_line, shown_path, write_line
 from obskit.instruments.http._instrument import InboundInstrument
 from obskit.instruments.http._websocket import WebSocketConnection
 from obskit.metrics import Family, MetricSpec, OperationCells, default_engine
-from obskit.operation import InProgress, Operation, with_fixed
+from obskit.operation import InProgress, Operation
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -112,20 +112,9 @@ def _cell(family: Family | None, values: tuple[str, ...]) -> Any:
 
 def _write_line(log: "AccessLog", connection: WebSocketConnection) -> None:
     """Write the line of a connection that has just ended, if it has one."""
-    ending = connection.ending
-    if ending == "ok" and not log.is_wanted(connection):
-        return
-    fields = with_fixed(
-        _fields(connection, log), {**connection.extra_labels, **connection.attributes}
-    )
-    error = connection.error if ending == "error" else None
-    if error is not None:
-        fields["error_type"] = connection.error_type
-        if connection.is_reported(error):
-            error = None
-    instrument = connection._instrument
-    level = log.levels[ending]
-    instrument.runtime.log(level, "websocket connection", instrument.logger, fields, error)
+    level = level_of_line(log, connection, connection.ending)
+    if level is not None:
+        write_line(connection, level, "websocket connection", _fields(connection, log))
 
 
 def _fields(connection: WebSocketConnection, log: "AccessLog") -> dict[str, Any]:

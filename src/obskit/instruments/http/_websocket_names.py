@@ -1,11 +1,9 @@
 """How the metrics of WebSocket connections are called, and which labels they have."""
 
-from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
-from obskit.errors import DeclarationError
-from obskit.instruments.http._names import LONG_BUCKETS
+from obskit.instruments.http._names import LONG_BUCKETS, check_distinct
 from obskit.metrics import Kind, MetricSpec
 
 if TYPE_CHECKING:
@@ -57,7 +55,7 @@ class WebSocketNames:
             DeclarationError: If a name is not one that Prometheus takes, or is given twice.
         """
         self.check_labels(())
-        _check_distinct("metric", [spec.name for spec in self.specs()])
+        check_distinct("WebSocketNames", "metric", [spec.name for spec in self.specs()])
 
     @classmethod
     def prefixed(cls, prefix: str, **names: Any) -> Self:
@@ -80,7 +78,9 @@ class WebSocketNames:
         Raises:
             DeclarationError: If one is.
         """
-        _check_distinct("label", [self.route, self.close, self.direction, *further])
+        check_distinct(
+            "WebSocketNames", "label", [self.route, self.close, self.direction, *further]
+        )
 
     def specs(self) -> tuple[MetricSpec, ...]:
         """Return all metrics that there are."""
@@ -128,14 +128,6 @@ def _spec(
     if name is None:
         return None
     return MetricSpec(kind=kind, name=name, help=text, labels=labels, buckets=buckets)
-
-
-def _check_distinct(kind: str, names: list[str]) -> None:
-    twice = sorted(name for name, count in Counter(names).items() if count > 1)
-    if twice:
-        raise DeclarationError(
-            f"WebSocketNames: {twice[0]!r} is given twice: each {kind} needs a name of its own"
-        )
 
 
 DEFAULT_WEBSOCKET_NAMES = WebSocketNames()
