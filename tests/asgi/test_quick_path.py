@@ -8,6 +8,9 @@ from contextlib import redirect_stdout
 from typing import Any
 
 import pytest
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from prometheus_client import CollectorRegistry
 from starlette.applications import Starlette
 from starlette.background import BackgroundTask
@@ -110,6 +113,41 @@ async def test_both_ways_agree(get: Get, monkeypatch: pytest.MonkeyPatch) -> Non
     assert 'http_requests_total{method="GET",route="/told/{id}",status="200"} 1.0' in page
     assert 'http_requests_total{method="_OTHER",route="/plain/{id}",status="405"} 1.0' in page
     assert [line["status"] for line in lines][-2:] == [500, 404]
+
+
+def described(exporter: InMemorySpanExporter) -> list[dict[str, Any]]:
+    """Return the spans without ids and times."""
+    return [
+        {
+            "name": span.name,
+            "kind": span.kind,
+            "attributes": dict(span.attributes or {}),
+            "status": span.status.status_code,
+            "parent": span.parent is not None,
+            "events": [event.name for event in span.events],
+        }
+        for span in exporter.get_finished_spans()
+    ]
+
+
+async def test_both_ways_agree_with_spans(get: Get, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = []
+    for listeners in ((), (lambda _: None,)):
+        exporter, provider = InMemorySpanExporter(), TracerProvider(shutdown_on_exit=False)
+        provider.add_span_processor(SimpleSpanProcessor(exporter))
+        with obskit.configure(
+            service="s", log_format="json", registry=CollectorRegistry(), tracing=provider
+        ) as runtime:
+            monkeypatch.setattr(runtime, "listeners", listeners)
+            page, lines = await requested(get)
+        ids = [
+            (f"{span.context.trace_id:032x}", f"{span.context.span_id:016x}")
+            for span in exporter.get_finished_spans()
+        ]
+        assert [(line.pop("trace_id"), line.pop("span_id")) for line in lines] == ids
+        found.append((page, lines, described(exporter)))
+    assert found[0] == found[1]
+    assert len(found[0][2]) == len(REQUESTS)
 
 
 async def test_nothing_is_left_behind(get: Get) -> None:

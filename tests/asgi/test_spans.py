@@ -243,7 +243,7 @@ async def test_trace_headers_that_cannot_be_read_are_counted(
     obskit.configure(tracing="off", logging="off", registry=CollectorRegistry())
     monkeypatch.setattr(W3CBaggagePropagator, "extract", fail)
     with guard.recording() as faults:
-        assert await outgoing(instrument, call, traceparent=PARENT) == {}
+        assert await outgoing(instrument, call, traceparent=PARENT, baggage="a=b") == {}
     assert [site for site, _ in faults] == ["operation.span"]
 
 

@@ -7,6 +7,7 @@ import socket
 import sys
 from collections.abc import Generator
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,9 @@ COMMANDS = {
     " --worker-class uvicorn_worker.UvicornWorker",
 }
 """With access logs, as far as the servers have them."""
+
+OLD_UVICORN = tuple(map(int, version("uvicorn").split(".")[:3])) < (0, 32, 1)
+STREAMS_ON_WITH_OLD_UVICORN = ("uvicorn", "gunicorn")
 
 NEEDED = {"gunicorn": ("gunicorn", "uvicorn_worker")}
 
@@ -128,7 +132,9 @@ def test_metrics(served: Served) -> None:
 
 @pytest.mark.parametrize("path", ["/endless/left", "/wait/left"])
 def test_a_client_that_leaves(served: Served, path: str) -> None:
-    """During the answer, and before it: each server tells, by a message or by cancelling."""
+    """During the answer, and before it: each server tells."""
+    if path.startswith("/endless") and served.name in STREAMS_ON_WITH_OLD_UVICORN and OLD_UVICORN:
+        pytest.skip("uvicorn before 0.32.1 promises an error in send, and raises none")
     with socket.create_connection(("127.0.0.1", served.port), timeout=10) as client:
         client.sendall(f"GET {path} HTTP/1.1\r\nhost: x\r\n\r\n".encode())
         if path.startswith("/endless"):

@@ -91,7 +91,14 @@ class AsgiRequest(AsgiInbound, HttpRequest):
             self.disconnected = self.disconnected or not self._answered
             raise
         if kind in _ENDS:
-            self._sent(message, is_last=is_last)
+            try:
+                self.response_bytes += _size(message)
+                if is_last:
+                    self._answered = True
+                    if not self._ended and not self._instrument.complete(self, self.status or 0):
+                        self.answered()
+            except Exception as error:
+                guard.report("asgi.send", error)
 
     async def answer_error(self) -> None:
         """Answer 500 in the place of an application that has raised, unless it has begun to."""
@@ -124,17 +131,6 @@ class AsgiRequest(AsgiInbound, HttpRequest):
                 self._outcome = self._outcome or "error"  # the server cuts the connection
             self.end(error)
         self.leave()
-
-    def _sent(self, message: "Message", *, is_last: bool) -> None:
-        """Note a part of the body that the server has taken."""
-        try:
-            self.response_bytes += _size(message)
-            if is_last:
-                self._answered = True
-                if not self._ended and not self._instrument.complete(self, self.status or 0):
-                    self.answered()
-        except Exception as error:
-            guard.report("asgi.send", error)
 
     def _start(self, message: "Message") -> "Message":
         try:

@@ -16,8 +16,8 @@ try:
         replace_named_groups,
         replace_unnamed_groups,
     )
-except ImportError as error:
-    raise MissingExtraError("obskit.integrations.django", "django") from error
+except ImportError as _error:
+    raise MissingExtraError("obskit.integrations.django", "django") from _error
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -9,8 +9,8 @@ from obskit.instruments import ROUTE
 try:
     from quart import Quart, request, websocket
     from quart.signals import request_started, websocket_started
-except ImportError as error:
-    raise MissingExtraError("obskit.integrations.quart", "quart") from error
+except ImportError as _error:
+    raise MissingExtraError("obskit.integrations.quart", "quart") from _error
 
 __all__ = ["instrument"]
 

@@ -8,19 +8,22 @@ from obskit.logs._install import (
     is_ours,
 )
 from obskit.logs._json import render_json, text_of
-from obskit.logs._pipeline import LEVELS, LogPipeline
+from obskit.logs._pipeline import LEVELS, LogPipeline, RecurringLine
 from obskit.logs._records import log_record
 from obskit.logs._sink import StandardOutput, is_terminal
+from obskit.logs._template import json_text
 
 __all__ = [
     "LEVELS",
     "Installation",
     "LogPipeline",
+    "RecurringLine",
     "StandardOutput",
     "get_logger",
     "install_logging",
     "is_ours",
     "is_terminal",
+    "json_text",
     "log_record",
     "render_console",
     "render_json",

@@ -9,10 +9,13 @@ from typing import TYPE_CHECKING, Any
 from obskit._guard import guard
 from obskit.context import CORRELATION_ID, current_context, unit_correlation_id
 from obskit.logs._json import UNPRINTABLE
+from obskit.logs._template import LineTemplate
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping
+    from collections.abc import Callable, Collection, Mapping, Sequence
     from types import FrameType
+
+    from opentelemetry.trace import SpanContext
 
     from obskit.clock import Clock
 
@@ -60,6 +63,7 @@ class LogPipeline:
         deliver: Takes each finished entry; it may raise, which is counted.
         clock: Tells the wall time of a line.
         trace_ids: Returns the current trace id and span id, if any.
+        write: Takes a finished line, where entries become lines of JSON and nothing else.
     """
 
     def __init__(
@@ -70,12 +74,14 @@ class LogPipeline:
         deliver: "Callable[[Mapping[str, Any]], None]",
         clock: "Clock",
         trace_ids: "Callable[[], tuple[str, str] | None]",
+        write: "Callable[[bytes], None] | None" = None,
     ) -> None:
         self.level: int = LEVELS[level]
         self._identity = {name: value for name, value in identity.items() if value}
         self._deliver = deliver
         self._time = clock.time
         self._trace_ids = trace_ids
+        self._write = write
         self._second = (0, "")
         self._inside = _Depth()
 
@@ -107,6 +113,32 @@ class LogPipeline:
             guard.report("logs.write", fault)
         finally:
             inside.depth -= 1
+
+    def recurring(
+        self, level: str, event: str, logger: str, names: "Sequence[str]"
+    ) -> "RecurringLine | None":
+        """Return a line that is written often, with the same fields each time.
+
+        Args:
+            level: One of `LEVELS`.
+            event: What happened.
+            logger: Who says so.
+            names: Its further fields; none of them has a fixed meaning.
+
+        Returns:
+            The line; None where lines are not written as JSON, or not of this level.
+        """
+        if self._write is None or LEVELS[level] < self.level:
+            return None
+        head = {"timestamp": "", "level": level, "event": event, "logger": logger}
+        alone, traced = (
+            LineTemplate(
+                {**head, **self._identity, **dict.fromkeys((*ids, *names))},
+                ("timestamp", *ids, *names),
+            )
+            for ids in ((CORRELATION_ID,), (CORRELATION_ID, "trace_id", "span_id"))
+        )
+        return RecurringLine(alone, traced, self._timestamp, self._write)
 
     def _entry(
         self,
@@ -159,6 +191,51 @@ class LogPipeline:
             text = time.strftime("%Y-%m-%dT%H:%M:%S.", time.gmtime(second))
             self._second = (second, text)
         return f"{text}{int((now - second) * 1_000_000):06d}Z"
+
+
+class RecurringLine:
+    """A line that `LogPipeline.recurring` has made.
+
+    Args:
+        alone: Has gaps for the time, the correlation id and the further fields.
+        traced: Has gaps for the trace's and the span's ids, too.
+        timestamp: Returns the time as lines show it.
+        write: Takes a finished line.
+    """
+
+    __slots__ = ("_alone", "_timestamp", "_traced", "_write")
+
+    def __init__(
+        self,
+        alone: LineTemplate,
+        traced: LineTemplate,
+        timestamp: "Callable[[], str]",
+        write: "Callable[[bytes], None]",
+    ) -> None:
+        self._alone = alone
+        self._traced = traced
+        self._timestamp = timestamp
+        self._write = write
+
+    def write(
+        self, correlation_id: str, span: "SpanContext | None", values: "tuple[Any, ...]"
+    ) -> None:
+        """Write the line; faults are counted and never raised.
+
+        Args:
+            correlation_id: A valid one.
+            span: The span that the line belongs to, if any.
+            values: Of the further fields: finite numbers, and texts as `json_text` makes them.
+        """
+        try:
+            start: tuple[Any, ...] = (f'"{self._timestamp()}"', f'"{correlation_id}"')
+            if span is None:
+                self._write(self._alone.fill_in(start + values))
+                return
+            ids = (f'"{span.trace_id:032x}"', f'"{span.span_id:016x}"')
+            self._write(self._traced.fill_in(start + ids + values))
+        except Exception as fault:
+            guard.report("logs.write", fault)
 
 
 def beside(fields: "Mapping[str, Any]", reserved: "Collection[str]") -> dict[str, Any]:

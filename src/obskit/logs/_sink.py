@@ -40,10 +40,13 @@ class StandardOutput:
 
     Args:
         render: Makes a line of an entry.
+
+    Attributes:
+        render: The same.
     """
 
     def __init__(self, render: "Callable[[Mapping[str, Any]], bytes]") -> None:
-        self._render = render
+        self.render = render
         self._stream: Any = None
         self._descriptor: int | None = None
 
@@ -54,7 +57,17 @@ class StandardOutput:
             OSError: If standard output is closed, full or gone, or does not block and has not
                 taken the whole line within `PATIENCE` seconds.
         """
-        line = self._render(entry)
+        self.write(self.render(entry))
+
+    def write(self, line: bytes) -> None:
+        """Write a line.
+
+        Args:
+            line: It ends with a newline.
+
+        Raises:
+            OSError: As `deliver` does.
+        """
         stream: Any = sys.stdout
         if stream is not self._stream or stream.closed:
             self._meet(stream)

@@ -220,6 +220,8 @@ class Runtime:
 
     def _new_pipeline(self) -> LogPipeline:
         settings = self.settings
+        output = StandardOutput(_renderer(settings))
+        is_json = output.render is render_json and self.backends is None
         return LogPipeline(
             identity={
                 "service": settings.service,
@@ -227,12 +229,13 @@ class Runtime:
                 "version": settings.version,
             },
             level=settings.log_level,
-            deliver=self.backends.deliver if self.backends else _standard_output(settings),
+            deliver=self.backends.deliver if self.backends else output.deliver,
             clock=self.clock,
             trace_ids=current_trace_ids,
+            write=output.write if is_json else None,
         )
 
 
-def _standard_output(settings: "Settings") -> "Callable[[Mapping[str, Any]], None]":
+def _renderer(settings: "Settings") -> "Callable[[Mapping[str, Any]], bytes]":
     console = settings.log_format == "console" or (settings.log_format == "auto" and is_terminal())
-    return StandardOutput(render_console if console else render_json).deliver
+    return render_console if console else render_json

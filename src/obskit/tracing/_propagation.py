@@ -3,10 +3,12 @@
 Sources: https://www.w3.org/TR/trace-context/ and https://www.w3.org/TR/baggage/.
 """
 
+import re
 from functools import cache
 from typing import TYPE_CHECKING
 
 from opentelemetry.context import get_current
+from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags, set_span_in_context
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, MutableMapping
@@ -14,6 +16,12 @@ if TYPE_CHECKING:
     from opentelemetry.baggage.propagation import W3CBaggagePropagator
     from opentelemetry.context import Context
     from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+
+_USUAL = re.compile("00-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})")
+"""A ``traceparent`` as nearly every one is; the propagators know the others."""
+
+_FURTHER = frozenset({"tracestate", "baggage"})
+"""Headers that only the propagators read."""
 
 
 def write_trace_headers(headers: "MutableMapping[str, str]") -> None:
@@ -33,9 +41,20 @@ def read_trace_headers(headers: "Mapping[str, str]", context: "Context | None" =
         The context, with what the headers carry.
     """
     context = get_current() if context is None else context
+    if _FURTHER.isdisjoint(headers):
+        parent = headers.get("traceparent")
+        found = None if parent is None else _USUAL.fullmatch(parent)
+        if found is not None:
+            return set_span_in_context(NonRecordingSpan(_remote(*found.groups())), context)
     for propagator in _propagators():
         context = propagator.extract(headers, context)
     return context
+
+
+def _remote(trace_id: str, span_id: str, flags: str) -> SpanContext:
+    return SpanContext(
+        int(trace_id, 16), int(span_id, 16), is_remote=True, trace_flags=TraceFlags(int(flags, 16))
+    )
 
 
 @cache

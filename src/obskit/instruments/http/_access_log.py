@@ -9,12 +9,14 @@ from zlib import crc32
 from obskit.errors import DeclarationError
 from obskit.instruments.http._paths import PathSet, plain_path
 from obskit.instruments.http._redaction import redacted_query
-from obskit.logs import LEVELS
+from obskit.logs import LEVELS, json_text
 from obskit.operation import with_fixed
 
 if TYPE_CHECKING:
     from obskit.instruments.http._inbound import Inbound
     from obskit.instruments.http._request import HttpRequest
+    from obskit.logs import RecurringLine
+    from obskit.runtime import Runtime
 
 LOGGER = "obskit.access"
 """The name under which the lines are written."""
@@ -126,6 +128,68 @@ def level_of_line(log: AccessLog, inbound: "Inbound", ending: str) -> str | None
     return level
 
 
+FIELDS = (
+    *("method", "route", "path", "status", "outcome", "duration_ms"),
+    *("request_bytes", "response_bytes", "client"),
+)
+"""Fields of the line of a request."""
+
+_LONGEST = 1e12
+"""Milliseconds that a request may take to be filled in: what is more is no number for JSON."""
+
+
+class UsualLine:
+    """The line of requests that ended well and of which there is nothing particular to say.
+
+    It is what `write_access_line` writes, filled in rather than rendered.
+
+    Args:
+        log: Says how the path is shown.
+        line: Has the fields.
+    """
+
+    __slots__ = ("_line", "_query")
+
+    def __init__(self, log: AccessLog, line: "RecurringLine") -> None:
+        self._query = log.query
+        self._line = line
+
+    @classmethod
+    def of(cls, log: AccessLog, runtime: "Runtime") -> "UsualLine | None":
+        """Return the line, or None where there is none that could be filled in.
+
+        Args:
+            log: Which requests have a line, and at which level.
+            runtime: The configuration.
+        """
+        if runtime.logs is None or log.is_choosy:
+            return None
+        line = runtime.logs.recurring(log.levels["ok"], "http request", LOGGER, FIELDS)
+        return None if line is None else cls(log, line)
+
+    def write(self, request: "HttpRequest") -> bool:
+        """Write the line of a request that has just ended well.
+
+        Args:
+            request: One without attributes and labels of the user's own.
+
+        Returns:
+            Whether it is written; if not, there is something particular to say.
+        """
+        path = json_text(shown_path(request, query=self._query))
+        route, client = json_text(request.route), json_text(request.client)
+        milliseconds = round(request.duration * 1000, 3)
+        if path is None or route is None or client is None or not milliseconds < _LONGEST:
+            return False
+        span = None if request.span is None else request.span.get_span_context()
+        if len(request.fields) > 1 or (span is None and request._trace is not None):
+            return False  # something is bound but the id, or a trace is only passed on
+        sizes = (request.request_bytes, request.response_bytes)
+        start = (f'"{request.method}"', route, path, request.status, '"ok"', milliseconds)
+        self._line.write(request.correlation_id, span, (*start, *sizes, client))
+        return True
+
+
 def write_access_line(log: AccessLog, request: "HttpRequest", ending: str) -> None:
     """Write the line of a request that has just ended, if it has one.
 
@@ -137,17 +201,12 @@ def write_access_line(log: AccessLog, request: "HttpRequest", ending: str) -> No
     level = level_of_line(log, request, ending)
     if level is None:
         return
-    fields: dict[str, Any] = {
-        "method": request.method,
-        "route": request._route,
-        "path": shown_path(request, query=log.query),
-        "status": request.status,
-        "outcome": ending,
-        "duration_ms": round(request.duration * 1000, 3),
-        "request_bytes": request.request_bytes,
-        "response_bytes": request.response_bytes,
-        "client": request.client,
-    }
+    values = (
+        *(request.method, request.route, shown_path(request, query=log.query)),
+        *(request.status, ending, round(request.duration * 1000, 3)),
+        *(request.request_bytes, request.response_bytes, request.client),
+    )
+    fields: dict[str, Any] = dict(zip(FIELDS, values, strict=True))
     if request.time_to_headers is not None:
         fields["time_to_headers_ms"] = round(request.time_to_headers * 1000, 3)
     write_line(request, level, "http request", fields)

@@ -88,7 +88,9 @@ class Inbound(Operation):
         self.awaited: Span | None = None
         self._ended: bool = False
         self._route: str | None = None
-        self._token = self._outcome = self.error = self.span = self._trace = None
+        self.error: BaseException | None = None
+        self.span: Span | None = None
+        self._token = self._outcome = self._trace = None
         self._outer_trace = None
 
     # What a carrier knows
@@ -168,7 +170,7 @@ class Inbound(Operation):
             self._begin_span(tracing.tracer)
         elif self.headers:
             pass_on_trace(self)
-        self.started = self._instrument.runtime.clock.monotonic()
+        self.started: float = self._instrument.runtime.clock.monotonic()
 
     def enter(self) -> None:
         """Become the current operation of this thread or task, and be in flight until the end."""
@@ -194,14 +196,17 @@ class Inbound(Operation):
 
     def leave(self) -> None:
         """Stop being current, and make current again what was before."""
-        if self._outer_trace is None and current_context.get() is self and self._token is not None:
-            token, self._token = self._token, None
-            try:
-                current_context.reset(token)
-            except ValueError:  # another context than the one that it came in
-                return
-        else:
+        token = self._token
+        if token is None or current_context.get() is not self:
             super().leave()
+            return
+        self._token = None
+        try:
+            current_context.reset(token)
+        except ValueError:  # another context than the one that it came in
+            return
+        if self._outer_trace is not None:
+            swap_trace_context(self._outer_trace)
 
     def _join(self, outer: "Record | None") -> None:
         """Join nothing: it is a unit of work of its own."""

@@ -8,20 +8,29 @@ from opentelemetry.trace import SpanKind
 
 from obskit._guard import guard
 from obskit.context import is_valid_correlation_id, new_correlation_id
-from obskit.instruments.http._access_log import LOGGER, write_access_line
+from obskit.instruments.http._access_log import (
+    LOGGER,
+    AccessLog,
+    UsualLine,
+    write_access_line,
+)
 from obskit.instruments.http._names import FACTS, HttpNames
 from obskit.instruments.http._options import HttpPlan, RequestLabel
 from obskit.instruments.http._request import SERVER_ERROR, HttpRequest
+from obskit.instruments.http._span import enter_own_span
 from obskit.instruments.http._span_values import SPAN_HEADERS
 from obskit.metrics import ExchangeCells, Family, MetricSpec, default_engine
 from obskit.operation import InProgress, Operation
 from obskit.propagation import trace_id_of
 from obskit.runtime import enabled_signals
+from obskit.tracing import swap_trace_context
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from obskit.runtime import Runtime
+    from opentelemetry.trace import SpanContext
+
+    from obskit.runtime import Runtime, Signal
     from obskit.tracing import Tracing
 
 _UNWANTED = MetricSpec(kind="histogram", name="unwanted", help="Is not shown.")
@@ -59,7 +68,7 @@ class InboundInstrument(ABC):
         self.runtime = runtime
         self.options = options
         self.name = name
-        self.signals = enabled_signals(name)
+        self.signals: frozenset[Signal] = enabled_signals(name)
         self._id_headers = tuple(map(str.lower, runtime.settings.correlation_headers))
         self.response_header: bytes = self._id_headers[0].encode()
         of_spans = SPAN_HEADERS if self.tracing is not None else ()
@@ -156,14 +165,11 @@ class HttpInstrument(InboundInstrument):
         if self._counts:
             self._declare(names)
         self._is_plain = self._counts and not (
-            runtime.listeners
-            or self.tracing is not None
-            or options.labels
-            or self._further
-            or self.wants_time_to_headers
+            runtime.listeners or options.labels or self._further or self.wants_time_to_headers
         )
         self._forget = runtime.store.in_flight.discard
         self._clock = runtime.clock.monotonic
+        self._usual_line = UsualLine.of(self._logs, runtime) if self._logs else None
         self._known: dict[tuple[str, str, int], tuple[ExchangeCells, str]] = {}
 
     def labels_of(self, operation: Operation) -> "Mapping[str, str]":
@@ -203,8 +209,9 @@ class HttpInstrument(InboundInstrument):
             or status >= SERVER_ERROR
             or request._outcome is not None
             or request.disconnected
-            or request.host_span is not None
             or request.attributes
+            or (request.span is None and request._tracing is not None)
+            or request.host_span is not None
         ):
             return False
         try:
@@ -214,13 +221,24 @@ class HttpInstrument(InboundInstrument):
             request._route = route = request.route
             key = (request.method, route, status)
             cells, request.name = self._known.get(key) or self._know(key, request)
-            measured = (seconds, request.request_bytes, request.response_bytes, None)
+            span = None if request.span is None else _sampled(request)
+            measured = (seconds, request.request_bytes, request.response_bytes, span)
             default_engine.record_duration(cells, measured)
             if self._logs is not None:
-                write_access_line(self._logs, request, "ok")
+                line = self._usual_line
+                if line is None or not line.write(request):
+                    self._write_line(self._logs, request)
+            if request.span is not None:
+                request._end_span()
         except Exception as fault:
             guard.report("operation.end", fault)
         return True
+
+    def _write_line(self, log: AccessLog, request: HttpRequest) -> None:
+        outer = None if request.span is None else enter_own_span(request)
+        write_access_line(log, request, "ok")
+        if outer is not None:
+            swap_trace_context(outer)
 
     def _know(self, key: tuple[str, str, int], request: HttpRequest) -> tuple[ExchangeCells, str]:
         """Return where requests of one kind are counted, and how they are called."""
@@ -273,12 +291,14 @@ class HttpInstrument(InboundInstrument):
 
     def _count(self, request: HttpRequest) -> None:
         cells = self._cells_of(request)
-        span = request.span or request.host_span
-        context = None if span is None else span.get_span_context()
-        if context is not None and not context.trace_flags.sampled:
-            context = None
         default_engine.record_duration(
-            cells, (request.duration, request.request_bytes, request.response_bytes, context)
+            cells,
+            (
+                request.duration,
+                request.request_bytes,
+                request.response_bytes,
+                _sampled(request),
+            ),
         )
         if request.time_to_headers is not None:
             values = self._values(request, "duration")
@@ -316,6 +336,15 @@ class HttpInstrument(InboundInstrument):
         """Return the label values of one kind of metric."""
         facts = getattr(self.options.names, f"{kind}_labels")
         return (*(_fact(request, fact) for fact in facts), *request.extra_labels.values())
+
+
+def _sampled(request: HttpRequest) -> "SpanContext | None":
+    """Return the span of a request that is an example, if it is sampled."""
+    span = request.span or request.host_span
+    if span is None:
+        return None
+    context = span.get_span_context()
+    return context if context.trace_flags.sampled else None
 
 
 def _class_of(status: int | None) -> str:

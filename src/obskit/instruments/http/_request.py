@@ -8,7 +8,7 @@ from obskit.instruments.http._span_values import OTHER_METHOD
 from obskit.operation import outcome_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from obskit.instruments.http._instrument import HttpInstrument
 
@@ -166,5 +166,5 @@ class HttpRequest(Inbound):
         if self._outcome is None and self.status is not None and self.status >= SERVER_ERROR:
             self._outcome = "error"
         self.read_labels()
-        self.labels = self._instrument.labels_of(self)
+        self.labels: Mapping[str, str] = self._instrument.labels_of(self)
         self.name = f"{self.method} {self._route}"

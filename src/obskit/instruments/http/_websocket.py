@@ -213,7 +213,7 @@ class WebSocketConnection(Inbound):
             self.status = SERVER_ERROR  # the server answers in the application's place
         self.read_labels()
         self.name = f"{WEBSOCKET} {self._route}"
-        self.labels = self._instrument.labels_of(self)
+        self.labels: Mapping[str, str] = self._instrument.labels_of(self)
         super().end(error)
         self.refusal = None  # a traceback holds frames, and they hold this
 
