@@ -8,7 +8,14 @@ from typing import Any
 
 import pytest
 
-MODULES = ["obskit", "obskit.asgi", "obskit.health", "obskit.metrics", "obskit.instruments.http"]
+MODULES = [
+    "obskit",
+    "obskit.asgi",
+    "obskit.health",
+    "obskit.metrics",
+    "obskit.instruments.http",
+    "obskit.wsgi",
+]
 
 
 def after(program: str, **environment: str) -> Any:
