@@ -3,6 +3,8 @@
 import asyncio
 import contextvars
 import gc
+import os
+import re
 import threading
 import uuid
 from collections.abc import Generator
@@ -288,3 +290,24 @@ def test_a_block_held_by_a_generator_and_closed_elsewhere_leaves_that_place_alon
         held.clear()
         gc.collect()
         assert current_context.get() is outside
+
+
+@pytest.mark.filterwarnings("ignore:.*use of fork:DeprecationWarning")
+def test_ids_are_never_given_twice_not_even_to_a_child() -> None:
+    """They are made many at once; a forked child has none of its parent's."""
+    reader, writer = os.pipe()
+    mine = [new_correlation_id() for _ in range(3)]
+    child = os.fork()
+    if child == 0:  # pragma: no cover - out of sight
+        try:
+            os.write(writer, "\n".join(new_correlation_id() for _ in range(70)).encode())
+        finally:
+            os._exit(0)
+    os.close(writer)
+    mine += [new_correlation_id() for _ in range(200)]
+    os.waitpid(child, 0)
+    with os.fdopen(reader) as given:
+        theirs = given.read().split("\n")
+    assert len(theirs) == 70
+    assert len({*mine, *theirs}) == len(mine) + len(theirs)
+    assert all(re.fullmatch("[0-9a-f]{32}", identifier) for identifier in mine + theirs)
