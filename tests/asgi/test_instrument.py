@@ -103,3 +103,15 @@ async def test_two_applications_share_the_metrics(observed: Observed, get: Get) 
     for _ in range(2):
         await get(instrument(Starlette(routes=[Route("/", hello)])), "/")
     assert observed.metrics.delta("http_requests_total", route="/") == 2
+
+
+@pytest.mark.parametrize(
+    ("framework", "remedy"), [("flask", "obskit.wsgi"), ("quart", "obskit.integrations.quart")]
+)
+def test_an_application_that_is_instrumented_elsewhere_is_refused(
+    framework: str, remedy: str
+) -> None:
+    module: Any = pytest.importorskip(framework)
+    app = getattr(module, framework.capitalize())("shop")
+    with pytest.raises(DeclarationError, match=f"use {remedy}.instrument"):
+        instrument(app)

@@ -21,6 +21,8 @@ def configure():
 def write():
     line = "1", "GET", "/path", "1.1", 200
     logging.getLogger("uvicorn.access").info('%s - "%s %s HTTP/%s" %d', *line)
+    logging.getLogger("uvicorn.error").info('%s - "WebSocket %s" [accepted]', "1", "/path")
+    logging.getLogger("uvicorn.error").info("connection open")
     logging.getLogger("uvicorn.error").error("broken")
 """,
     "granian": """\

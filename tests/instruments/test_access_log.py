@@ -50,6 +50,16 @@ def test_a_long_path_is_cut(observed: Observed) -> None:
     assert len(lines(observed)[0]["path"]) == 2048
 
 
+def test_what_is_bound_takes_no_place_of_the_line_s_own_fields(observed: Observed) -> None:
+    one = new_request()
+    one.fields.update(method="mine", user="ann")
+    one.attributes["status"] = "theirs"
+    answer(one)
+    (line,) = lines(observed)
+    assert (line["method"], line["method_"], line["user"]) == ("GET", "mine", "ann")
+    assert (line["status"], line["status_"]) == (200, "theirs")
+
+
 def test_no_lines_at_all(observed: Observed) -> None:
     answer(new_request(new_instrument(access_log=False)))
     assert lines(observed) == []

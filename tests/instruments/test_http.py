@@ -179,20 +179,32 @@ def test_labels_of_the_user_s_own(observed: Observed) -> None:
     instrument = new_instrument(labels={"app": "shop", "plan": plan})
     answer(new_request(instrument, plan="pro"))
     answer(new_request(instrument, plan="gold"))
-    answer(new_request(instrument))  # reading it fails
+    answer(new_request(instrument))  # it is not there
     value = observed.metrics.value
     assert value("http_requests_total", app="shop", plan="pro") == 1
     assert value("http_requests_total", app="shop", plan="other") == 2
+    assert value("http_requests_in_progress", app="shop", route="/r") == 0
     assert value("http_request_duration_seconds_count", plan="pro") == 1
     assert value("http_response_size_bytes_count", plan="pro") == 1
     assert observed.logs.all(event="http request")[0]["plan"] == "pro"
+    span = observed.spans.all("GET /r")[0]
+    assert (span.attributes or {})["plan"] == "pro"
+
+
+def test_a_label_whose_reading_fails(observed: Observed) -> None:
+    plan = RequestLabel(lambda scope: scope.nonsense, one_of=("free", "pro"), other="unknown")
+    answer(new_request(new_instrument(labels={"plan": plan})))
+    assert observed.metrics.value("http_requests_total", plan="unknown") == 1
     assert [site for site, _ in observed.internal_errors()] == ["http.label"]
 
 
 @pytest.mark.parametrize(
     ("options", "told"),
     [
-        ({"nmaes": 1}, "nmaes= is no option"),
+        ({"nmaes": 1}, "nmaes= is no option: did you mean names="),
+        ({"xyz": 1}, "there are names, convention"),
+        ({"sample": 0.5}, r"give access_log=AccessLog\(sample=...\)"),
+        ({"buckets": (1,)}, r"give names=HttpNames\(buckets=...\)"),
         ({"names": "http"}, "HttpNames"),
         ({"convention": "aws"}, "'prometheus' or 'otel'"),
         ({"convention": "otel", "names": HttpNames()}, "give one"),

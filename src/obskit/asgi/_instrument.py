@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from obskit.asgi._types import Application
     from obskit.health import HealthRegistry
 
+_ELSEWHERE = {"wsgi_app": "obskit.wsgi", "asgi_app": "obskit.integrations.quart"}
+"""What applications of Flask and Quart have, and where there is an `instrument` for them."""
+
 A = TypeVar("A", bound="Callable[..., Any]")
 
 
@@ -46,6 +49,9 @@ def instrument(
     paths = _paths(health, metrics_path, metrics_token)
     if not callable(app):
         raise DeclarationError(f"instrument: {app!r} is not an ASGI application")
+    for attribute, remedy in _ELSEWHERE.items():
+        if hasattr(app, attribute):
+            raise DeclarationError(f"instrument: for {type(app).__name__} use {remedy}.instrument")
     if getattr(app, "_obskit_instrumented", False):
         raise DeclarationError("instrument: this application is instrumented already")
     middleware = ObservabilityMiddleware(app, **options)

@@ -15,7 +15,20 @@ class _Nothing(logging.Filter):
         return False
 
 
+class _NoConnections(logging.Filter):
+    """Lets no line about a WebSocket connection of uvicorn's through: it is among its errors."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        is_of_connection = record.levelno <= logging.INFO and (
+            '"WebSocket ' in str(record.msg) or record.msg in _OF_CONNECTIONS
+        )
+        return not is_of_connection
+
+
+_OF_CONNECTIONS = ("connection open", "connection closed")
+
 _NOTHING = _Nothing()
+_NO_CONNECTIONS = _NoConnections()
 
 
 def silence_server_access_logs() -> None:
@@ -30,6 +43,7 @@ def silence_server_access_logs() -> None:
         logger.addFilter(_NOTHING)
         logger.handlers = []  # as uvicorn does for --no-access-log
         logger.propagate = False
+    logging.getLogger("uvicorn.error").addFilter(_NO_CONNECTIONS)
     hypercorn: Any = sys.modules.get("hypercorn.logging")
     if hypercorn is not None:
         hypercorn.Logger.access = _access_of_hypercorn

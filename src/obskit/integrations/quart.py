@@ -3,7 +3,7 @@
 from typing import Any, TypeVar
 
 from obskit import asgi
-from obskit.errors import MissingExtraError
+from obskit.errors import DeclarationError, MissingExtraError
 from obskit.instruments import ROUTE
 
 try:
@@ -31,8 +31,12 @@ def instrument(app: Q, **options: Any) -> Q:
         The same object.
 
     Raises:
-        DeclarationError: If the application is instrumented already, or an option is wrong.
+        DeclarationError: If the application is instrumented already or none of Quart's, or an
+            option is wrong.
     """
+    given: Any = app
+    if not isinstance(given, Quart):
+        raise DeclarationError(f"instrument: {given!r} is not a Quart application")
     served: Any = app
     served.asgi_app = asgi.instrument(served.asgi_app, **options)
     request_started.connect(_leave_route_of_request, app)

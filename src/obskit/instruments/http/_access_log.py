@@ -222,6 +222,9 @@ def write_line(inbound: "Inbound", level: str, event: str, fields: dict[str, Any
         fields: Fields of obskit's own.
     """
     runtime, error = inbound._instrument.runtime, inbound.error
+    if len(inbound.fields) > 1:
+        bound = {name: value for name, value in inbound.fields.items() if name in fields}
+        fields = with_fixed(fields, bound)
     if inbound.attributes or inbound.extra_labels:
         fields = with_fixed(fields, {**inbound.extra_labels, **inbound.attributes})
     if error is not None:

@@ -8,6 +8,7 @@ from opentelemetry.trace import SpanKind
 
 from obskit._guard import guard
 from obskit.context import is_valid_correlation_id, new_correlation_id
+from obskit.errors import DeclarationError
 from obskit.instruments.http._access_log import (
     LOGGER,
     AccessLog,
@@ -128,7 +129,8 @@ class InboundInstrument(ABC):
             identifier = make()
             if is_valid_correlation_id(identifier):
                 return identifier
-            guard.report("http.correlation_id", ValueError(f"new_correlation_id: {identifier!r}"))
+            told = f"new_correlation_id gave {identifier!r:.80}: 1 to 128 of A-Z a-z 0-9 . _ -"
+            guard.report("http.correlation_id", DeclarationError(told))
         except Exception as error:
             guard.report("http.correlation_id", error)
         return new_correlation_id()
@@ -162,6 +164,7 @@ class HttpInstrument(InboundInstrument):
         self.status_text: Callable[[int | None], str] = _class_of if names.group_status else str
         self._running: InProgress | None = None
         self._in_progress = ""
+        self._fixed: tuple[str, ...] = ()
         if self._counts:
             self._declare(names)
         self._is_plain = self._counts and not (
@@ -184,7 +187,8 @@ class HttpInstrument(InboundInstrument):
         """Return the gauge and the label values that a request in flight counts in."""
         assert isinstance(operation, HttpRequest)  # noqa: S101 - nothing else is begun with this
         labels = self.options.names.in_progress_labels
-        return self._in_progress, tuple(getattr(operation, fact) for fact in labels)
+        known = tuple(getattr(operation, fact) for fact in labels)
+        return self._in_progress, known + self._fixed
 
     def ended(self, operation: Operation) -> None:
         """Record a request that has just been answered."""
@@ -280,6 +284,9 @@ class HttpInstrument(InboundInstrument):
         self._headers, self._background = headers, background
         spec = names.in_progress_spec()
         if spec is not None:
+            fixed = {n: v for n, v in self.options.labels.items() if isinstance(v, str)}
+            self._fixed = tuple(fixed.values())
+            spec = replace(spec, labels=(*spec.labels, *fixed))
             self._running = InProgress.of(self.runtime.store, spec)
             self._in_progress = spec.name
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, get_args
 
 from obskit._guard import guard
@@ -39,7 +40,8 @@ class RequestLabel:
     Args:
         read: Takes the ASGI scope, or the WSGI environment.
         one_of: The values that there are: an Enum class, or texts.
-        other: The value in place of any other, and where ``read`` fails or gives None.
+        other: The value in place of any other, and where ``read`` fails or gives None. A
+            ``LookupError`` says that there is none; other errors are counted as faults.
 
     Raises:
         DeclarationError: If ``read`` is no function, or ``one_of`` has no usable values.
@@ -65,6 +67,8 @@ class RequestLabel:
         """
         try:
             return self.allowed.text(self.read(scope))
+        except LookupError:  # it is not there: no fault of anybody's
+            return self.allowed.other
         except Exception as error:
             guard.report("http.label", error)
             return self.allowed.other
@@ -94,7 +98,8 @@ class HttpOptions(TypedDict, total=False):
     or the WSGI environment. For frameworks that obskit does not know."""
 
     labels: Mapping[str, str | RequestLabel]
-    """Further labels of counter and histograms: fixed values, or a `RequestLabel`."""
+    """Further labels of counter and histograms: fixed values, which the gauge of requests in
+    progress has, too, or a `RequestLabel`."""
 
     new_correlation_id: Callable[[], str] | None
     """Makes ids for requests that come without a valid one."""
@@ -135,10 +140,8 @@ class HttpPlan:
         Raises:
             DeclarationError: If one is unknown, or not as it must be.
         """
-        unknown = sorted(options.keys() - HttpOptions.__annotations__.keys())
-        if unknown:
-            known = ", ".join(HttpOptions.__annotations__)
-            raise DeclarationError(f"{unknown[0]}= is no option of HTTP: there are {known}")
+        for name in options.keys() - HttpOptions.__annotations__.keys():
+            raise DeclarationError(f"{name}= is no option: {_remedy(name)}")
         names = _names(options)
         websocket_names = _websocket_names(options.get("websocket_names", DEFAULT_WEBSOCKET_NAMES))
         return cls(
@@ -157,6 +160,16 @@ class HttpPlan:
                 "response_headers", options.get("response_headers", ())
             ),
         )
+
+
+def _remedy(name: str) -> str:
+    """Return what may have been meant with an option that there is not."""
+    for option, kind in (("access_log", AccessLog), ("names", HttpNames)):
+        if name in kind.__dataclass_fields__:
+            return f"give {option}={kind.__name__}({name}=...)"
+    options = HttpOptions.__annotations__
+    close = get_close_matches(name, options, n=1)
+    return f"did you mean {close[0]}=?" if close else f"there are {', '.join(options)}"
 
 
 def _names(options: HttpOptions) -> HttpNames:
@@ -215,6 +228,6 @@ def _labels(
             not isinstance(value, str) or label_text(value) != value
         ):
             raise DeclarationError(f"labels={{{name!r}: {value!r}}}: give a text or a RequestLabel")
-    check_distinct("HttpNames", "label", [*names.label_names(FACTS), *given])
+    check_distinct("labels=", "label", [*names.label_names(FACTS), *given])
     websocket_names.check_labels(given)
     return dict(given)

@@ -20,6 +20,7 @@ from opentelemetry.trace import (
 
 from obskit._guard import guard
 from obskit.instruments.http._captured import captured_headers
+from obskit.instruments.http._redaction import redacted_query
 from obskit.instruments.http._span_values import answer_headers, first_values, span_name
 from obskit.operation import span_attributes
 from obskit.tracing import (
@@ -209,8 +210,27 @@ def _inbound_context(request: "Inbound") -> "tuple[TraceContext, tuple[Link, ...
 
 
 def _describe_beginning(request: "Inbound") -> None:
-    """Give a span of the host's own the headers that obskit has been asked for."""
+    """Hide secrets in a span of the host's own, and give it the headers that were asked for."""
+    span = request.host_span
+    if span is None or request._tracing is None:
+        return
+    hidden = _hidden_query(span, request.query)
+    if hidden:
+        span.set_attributes(hidden)
     names = request._instrument.options.request_headers
-    if names and request.host_span is not None and request._tracing is not None:
+    if names:
         headers = captured_headers("request", names, request.headers)
-        request.host_span.set_attributes(headers)
+        span.set_attributes(headers)
+
+
+def _hidden_query(span: "Span", query: str) -> dict[str, str]:
+    """Return the attributes of a span that have a query with secrets in it, without those."""
+    redacted = redacted_query(query)
+    if redacted == query:
+        return {}
+    attributes = getattr(span, "attributes", None) or {}
+    return {
+        name: value.replace(query, redacted)
+        for name, value in attributes.items()
+        if isinstance(value, str) and query in value
+    }

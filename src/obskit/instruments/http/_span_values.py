@@ -96,7 +96,7 @@ def last_values(request: "Inbound") -> dict[str, Any]:
         request: One that has just ended.
     """
     status = getattr(request, "status", None)
-    values: dict[str, Any] = {**request.attributes}
+    values: dict[str, Any] = {**request.extra_labels, **request.attributes}
     if request.route != UNMATCHED:
         values["http.route"] = request.route
     if status is not None and not getattr(request, "disconnected", False):
