@@ -64,6 +64,8 @@ def test_access_lines_are_silenced_and_errors_are_not(server: str, order: str) -
     output = run_to_its_end(f"{PREPARE}{SERVERS[server]}{ORDERS[order]}\nwrite()")
     assert "broken" in output
     assert ("GET" in output) == (order == "never")
+    about_connections = "WebSocket" in output or "connection open" in output
+    assert about_connections == (order == "never" and server == "uvicorn")
 
 
 def test_calling_it_again_changes_nothing() -> None:
