@@ -206,8 +206,11 @@ def log_fields_page() -> "Iterator[str]":
     yield table(("Event", "Level", "Fields"), rows)
     yield (
         "An operation's lines also carry its labels and attributes, and their logger is the "
-        "module that declares it. `http request` comes from the logger `obskit.access`; it is at "
-        "level `error` when the request has failed, and then has `error_type`, too. Changes of "
+        "module that declares it. `http request` and `websocket connection` come from the logger "
+        "`obskit.access`. They are at level `error` when that has failed, and have `error_type` "
+        "and `exception` where the error has reached the middleware: some frameworks answer 500 "
+        "themselves and keep it. `time_to_headers_ms` is there where that is measured. "
+        "`http background work failed` tells of errors after the answer. Changes of "
         "health checks come from `obskit.health` with the fields `check`, `status`, `previous`, "
         "`code` and `error_type`. Faults of obskit's own come from `obskit.internal`.\n"
     )
