@@ -58,5 +58,6 @@ def test_the_program_works_off_its_batch_and_prints_the_counters(
 
     observed.operation("job").times(len(BATCH))
     assert observed.logs.one(event="batch done")["failed"] == 1
-    assert observed.logs.one(event="operation slow")["operation"] == "invoice.render"
+    slow = observed.logs.all(event="operation slow")  # on a busy machine all are
+    assert {line["operation"] for line in slow} == {"invoice.render"}
     assert 'invoices_total{currency="EUR"}' in capsys.readouterr().out
