@@ -123,7 +123,7 @@ async def test_answers_that_make_no_sense_to_us_are_the_server_s_to_judge(
 
 
 async def test_a_label_that_fails_is_another(observed: Observed) -> None:
-    label = RequestLabel(lambda scope: scope["missing"], one_of=["a"])
+    label = RequestLabel(lambda scope: scope.missing, one_of=["a"])
     await converse(ObservabilityMiddleware(echo, labels={"tier": label}), gone(1000))
     assert observed.metrics.delta("websocket_connections_total", tier="other") == 1
     assert [site for site, _ in observed.internal_errors()] == ["http.label"]

@@ -1,6 +1,7 @@
 """Requests to an application of any framework, and what must hold of each."""
 
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import anyio
@@ -83,3 +84,12 @@ def converse() -> Callable[..., Any]:
         return scope, [message["text"] for message in heard if "text" in message]
 
     return make
+
+
+@pytest.fixture(autouse=True)
+def _logging_as_it_was() -> Iterator[None]:
+    """Undo what frameworks do to the root logger: Litestar gives it a handler and a level."""
+    handlers, level = logging.root.handlers[:], logging.root.level
+    yield
+    logging.root.handlers[:] = handlers
+    logging.root.setLevel(level)

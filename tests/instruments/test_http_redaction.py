@@ -7,7 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from obskit.instruments.http._redaction import is_secret_header, redacted_query
+from obskit.instruments.http._redaction import (
+    is_secret_header,
+    redacted_address,
+    redacted_path,
+    redacted_query,
+)
 
 SECRET = "s3cret-value"
 
@@ -19,7 +24,9 @@ SECRET = "s3cret-value"
         *("AWSAccessKeyId", "Signature", "sig", "token", "access_token", "idToken", "password"),
         *("passwd", "client_secret", "api_key", "apiKey", "api-key", "key", "session", "sid"),
         *("sessionid", "auth", "authorization", "code", "jwt", "otp", "pwd", "%74oken", "to%6Ben"),
-        *("user[password]", "TOKEN", "private_key", "x" * 129),
+        *("user[password]", "TOKEN", "private_key", "x" * 129, "pass", "user_pass", "passcode"),
+        *("pw", "PHPSESSID", "csrf", "xsrf-token", "cookie", "totp", "ticket", "SAMLResponse"),
+        *("client_assertion", "userKey", "encryptionKey", "verification_code"),
     ],
 )
 def test_values_of_such_keys_are_hidden(key: str) -> None:
@@ -35,6 +42,32 @@ def test_values_of_such_keys_are_hidden(key: str) -> None:
 )
 def test_anything_else_is_as_it_came(text: str) -> None:
     assert redacted_query(text) == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"next=https://ann:{SECRET}@host/",
+        f"next=https%3A%2F%2Fann%3A{SECRET}%40host",
+        f'variables={{"password":"{SECRET}"}}',
+        f"variables=%7B%22api_key%22%3A%22{SECRET}%22%7D",
+    ],
+)
+def test_addresses_and_json_in_values_are_looked_into(text: str) -> None:
+    assert SECRET not in redacted_query(text)
+
+
+def test_parameters_in_paths() -> None:
+    assert redacted_path(f"/a;jsessionid={SECRET}/b") == "/a;jsessionid=REDACTED/b"
+    assert redacted_path(f"/a?token={SECRET}&b=2") == "/a?token=REDACTED&b=2"
+    assert redacted_path("/a=b/c;v=1") == "/a=b/c;v=1"
+
+
+def test_addresses() -> None:
+    address = f"https://ann:{SECRET}@host/a?page=1&token={SECRET}#b"
+    assert redacted_address(address) == "https://REDACTED@host/a?page=1&token=REDACTED"
+    assert redacted_address("/a?b=1") == "/a?b=1"
+    assert redacted_address("/a") == "/a"
 
 
 @pytest.mark.parametrize("separator", ["&", ";", "?"])

@@ -592,3 +592,30 @@ def test_a_wrapper_that_is_odd_does_no_harm(observed: Observed) -> None:
     given: dict[str, Any] = {"wsgi.file_wrapper": Odd("Wrapper", (), {})}
     assert converse(ObservabilityMiddleware(gives(b"all")), **given).body == b"all"
     assert [site for site, _ in observed.internal_errors()] == ["wsgi.file"]
+
+
+def test_an_upgrade_that_nobody_takes_hides_no_error(observed: Observed) -> None:
+    reply = Reply({})
+    with pytest.raises(ValueError, match="no"):
+        converse(ObservabilityMiddleware(raises), reply=reply, HTTP_UPGRADE="websocket")
+    assert observed.metrics.delta("http_requests_total", status="500") == 1
+
+
+@pytest.mark.parametrize("protocol", ["h2c", "websocket"])
+def test_an_upgrade_is_no_matter_for_an_application_that_begins_late(
+    observed: Observed, protocol: str
+) -> None:
+    def late(environ: Any, start_response: Any) -> Any:
+        start_response("200 OK", [("content-type", "text/plain")])
+        yield b"late"
+
+    assert converse(observed_app(late), HTTP_UPGRADE=protocol).body == b"late"
+    assert observed.metrics.delta("http_requests_total", status="200") == 1
+
+
+def test_start_response_takes_its_arguments_by_name_too(observed: Observed) -> None:
+    def app(environ: Any, start_response: Any) -> Any:
+        start_response(status="200 OK", headers=[], exc_info=None)
+        return [b"named"]
+
+    assert converse(ObservabilityMiddleware(app)).body == b"named"

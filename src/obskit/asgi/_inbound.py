@@ -40,12 +40,11 @@ def put_id_in_state(request: "Inbound") -> None:
     Args:
         request: One that has just been made.
     """
-    scope = request.scope
-    identifier = request.fields[CORRELATION_ID]
-    state = scope.get("state")
-    scope["state"] = (
-        {**state, CORRELATION_ID: identifier} if state else {CORRELATION_ID: identifier}
-    )
+    state = request.scope.setdefault("state", {})
+    try:
+        state[CORRELATION_ID] = request.fields[CORRELATION_ID]
+    except TypeError:  # it is something of the host's own
+        return
 
 
 class AsgiInbound:

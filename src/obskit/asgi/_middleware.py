@@ -50,12 +50,14 @@ class ObservabilityMiddleware:
 
     Raises:
         DeclarationError: If an option is unknown, or not as it must be.
+        DuplicateError: If a metric of the same name has another shape.
     """
 
     def __init__(self, app: "Application", **options: Unpack[HttpOptions]) -> None:
         self.app = app
         self.endpoints: dict[str, Application] = {}
         self._plan = HttpPlan.of(options)
+        self._plan.check()
         self._excluded = PathSet(self._plan.excluded_paths)
         self._host = HostTelemetry()
         self._templates: RouteTemplates | None = None

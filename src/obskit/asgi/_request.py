@@ -1,6 +1,6 @@
 """One request over ASGI: the operation, and the messages that are watched on their way."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from obskit._guard import guard
 from obskit.asgi._inbound import AsgiInbound
@@ -31,7 +31,7 @@ class AsgiRequest(AsgiInbound, HttpRequest):
         send: The server's.
     """
 
-    __slots__ = ("_answered", "_receive", "_send", "_started")
+    __slots__ = ("_answered", "_headers", "_receive", "_send", "_started")
 
     _instrument: "HttpInstrument"
 
@@ -57,6 +57,7 @@ class AsgiRequest(AsgiInbound, HttpRequest):
         self._send = send
         self._started = False
         self._answered = False
+        self._headers: Any = ()
 
     @property
     def original_method(self) -> str:
@@ -79,26 +80,25 @@ class AsgiRequest(AsgiInbound, HttpRequest):
     async def send(self, message: "Message") -> None:
         """Hand a message to the server, which raises an ``OSError`` when the client has gone."""
         kind = message["type"]
-        if kind == "http.response.start":
-            self._started = True
+        is_start, answered = kind == "http.response.start", self._answered
+        if is_start:
             message = self._start(message)
         is_last = kind in _ENDS and not message.get("more_body", False)
-        if is_last and self.host_span is not None:
-            self.tell_host()  # a host around ends its span as soon as this is sent
+        if is_last:
+            self._answered = True  # at once: servers may tell of the client's leaving meanwhile
+            if self.host_span is not None:
+                self.tell_host()  # a host around ends its span as soon as this is sent
         try:
             await self._send(message)
         except OSError:
-            self.disconnected = self.disconnected or not self._answered
+            self.disconnected = self.disconnected or not answered
+            raise
+        except Exception:
+            if is_start:  # the server has refused it: nothing is sent
+                self._started, self.status = False, None
             raise
         if kind in _ENDS:
-            try:
-                self.response_bytes += _size(message)
-                if is_last:
-                    self._answered = True
-                    if not self._ended and not self._instrument.complete(self, self.status or 0):
-                        self.answered()
-            except Exception as error:
-                guard.report("asgi.send", error)
+            self._note_body(message, is_last=is_last)
 
     async def answer_error(self) -> None:
         """Answer 500 in the place of an application that has raised, unless it has begun to."""
@@ -123,25 +123,48 @@ class AsgiRequest(AsgiInbound, HttpRequest):
         Args:
             error: What the application has raised, if anything.
         """
+        try:
+            self._finish(error)
+        except Exception as fault:
+            guard.report("asgi.end", fault)
+        self.leave()
+
+    def _finish(self, error: BaseException | None) -> None:
         if self._ended:
             if error is not None or self._instrument.wants_background:
                 self.end_background(error)
-        else:
-            if error is None and self._started and not self._answered and not self.disconnected:
-                self._outcome = self._outcome or "error"  # the server cuts the connection
-            self.end(error)
-        self.leave()
+            return
+        if error is None and self._started and not self._answered and not self.disconnected:
+            self._outcome = self._outcome or "error"  # the server cuts the connection
+        self.end(error)
+
+    def _note_body(self, message: "Message", *, is_last: bool) -> None:
+        """Note a part of the answer's body that the server has taken."""
+        try:
+            self.response_bytes += self._size(message)
+            if is_last and not self._ended and not self._instrument.complete(self):
+                self.answered()
+        except Exception as error:
+            guard.report("asgi.send", error)
+
+    def _size(self, message: "Message") -> int:
+        """Return the bytes of a message's body; of a file, as the headers tell."""
+        if self.method == "HEAD":
+            return 0
+        body = message.get("body")
+        if body:
+            return len(body)
+        if message["type"] == "http.response.pathsend":
+            return int(dict(self._headers).get(b"content-length", 0))
+        return message.get("count") or 0
 
     def _start(self, message: "Message") -> "Message":
+        self._started = True
         try:
+            message = {**message, "headers": list(message.get("headers") or ())}
+            self._headers = message["headers"]
             self.begin_answer(message["status"])
-            return {**message, "headers": self.answer_headers(message.get("headers") or ())}
+            return {**message, "headers": self.answer_headers(self._headers)}
         except Exception as error:
             guard.report("asgi.send", error)
             return message
-
-
-def _size(message: "Message") -> int:
-    """Return the bytes of a message's body, as far as they are known."""
-    body = message.get("body")
-    return len(body) if body else message.get("count") or 0

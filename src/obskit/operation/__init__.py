@@ -2,6 +2,7 @@
 
 from obskit.operation._arguments import arg
 from obskit.operation._current import current
+from obskit.operation._error_types import ErrorTypes
 from obskit.operation._fields import span_attributes, with_fixed
 from obskit.operation._in_progress import InFlight, InProgress, in_flight
 from obskit.operation._instrument_object import (
@@ -18,6 +19,7 @@ from obskit.operation._outcome import OUTCOMES, Outcome, outcome_of
 __all__ = [
     "DEFAULT_NAMES",
     "OUTCOMES",
+    "ErrorTypes",
     "InFlight",
     "InProgress",
     "Instrument",

@@ -40,6 +40,11 @@ class InProgress:
         """Return the store's collector for a gauge; make it at first use."""
         return store.collector(spec.name, lambda: cls(store, spec))
 
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The gauge's label names."""
+        return self._spec.labels
+
     def know(self, values: tuple[str, ...]) -> None:
         """Show a series from now on, also while nothing runs: 0 rather than absent.
 

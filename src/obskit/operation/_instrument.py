@@ -6,6 +6,7 @@ from opentelemetry.trace import SpanKind
 
 from obskit._guard import guard
 from obskit.metrics import OperationCells, default_engine
+from obskit.operation._error_types import ErrorTypes
 from obskit.operation._fields import with_fixed
 from obskit.operation._in_progress import InProgress
 from obskit.operation._operation import Operation
@@ -18,9 +19,6 @@ if TYPE_CHECKING:
     from obskit.operation._spec import OperationSpec
     from obskit.runtime import Runtime
     from obskit.tracing import Tracing
-
-MAXIMUM_ERROR_TYPES = 50
-"""Classes of errors that one operation tells apart in metrics; further ones are ``other``."""
 
 
 class SpecInstrument:
@@ -51,7 +49,7 @@ class SpecInstrument:
         self.succeeded: dict[tuple[str, ...], OperationCells] = {}
         self._values = values
         self._cells: dict[tuple[str, ...], OperationCells] = {}
-        self._error_types: set[str] = set()
+        self._error_types = ErrorTypes()
         store, names = runtime.store, spec.names
         self._total = store.family(names.total_spec())
         self._duration = store.family(names.duration_spec())
@@ -118,7 +116,7 @@ class SpecInstrument:
             error_type: The class of the error; empty without one.
             values: Label values.
         """
-        error_type = self._bounded(error_type)
+        error_type = self._error_types.bounded(error_type)
         key = (outcome, error_type, *values)
         cells = self._cells.get(key)
         if cells is None:
@@ -159,14 +157,6 @@ class SpecInstrument:
             group=self.spec.name,
             kept=len(family.spec.labels),
         )
-
-    def _bounded(self, error_type: str) -> str:
-        if error_type in self._error_types or not error_type:
-            return error_type
-        if len(self._error_types) >= MAXIMUM_ERROR_TYPES:
-            return "other"
-        self._error_types.add(error_type)
-        return error_type
 
     def _is_slow(self, operation: Operation) -> bool:
         return self.spec.slow is not None and operation.duration >= self.spec.slow

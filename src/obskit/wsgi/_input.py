@@ -1,7 +1,7 @@
 """The request's body on its way to the application."""
 
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -47,6 +47,16 @@ class CountedInput:
         end: Any = object()
         while (line := self._counted(_size_of_line, next, lines, end)) is not end:
             yield line
+
+    def __next__(self) -> bytes:
+        return self._counted(_size_of_line, next, self._stream)  # type: ignore[no-any-return] # bytes
+
+    def __enter__(self) -> Self:
+        self._stream.__enter__()
+        return self
+
+    def __exit__(self, *error: object) -> Any:
+        return self._stream.__exit__(*error)
 
     def __getattr__(self, name: str) -> Any:
         """Return what else the server's stream has."""

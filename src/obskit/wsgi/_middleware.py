@@ -36,12 +36,14 @@ class ObservabilityMiddleware:
 
     Raises:
         DeclarationError: If an option is unknown, or not as it must be.
+        DuplicateError: If a metric of the same name has another shape.
     """
 
     def __init__(self, app: "WSGIApplication", **options: Unpack[HttpOptions]) -> None:
         self.app = app
         self.endpoints: dict[str, WSGIApplication] = {}
         self._plan = HttpPlan.of(options)
+        self._plan.check()
         self._excluded = PathSet(self._plan.excluded_paths)
         self._instrument: WsgiInstrument | None = None
         self._find_route = self._plan.route or find_template
@@ -69,7 +71,7 @@ class ObservabilityMiddleware:
                 request.answer_error()
             request.finish(error)
             raise
-        if not request.is_started and request.is_upgrade():
+        if not request.is_started and request.is_upgrade() and not hasattr(iterable, "__next__"):
             request.finish()  # the application has taken the connection
             return iterable
         request.suspend()

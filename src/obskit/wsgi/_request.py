@@ -142,7 +142,7 @@ class WsgiRequest(HttpRequest):
     # The answer
 
     def start_response(
-        self, status: str, headers: "Headers", exc_info: "ExcInfo | None" = None, /
+        self, status: str, headers: "Headers", exc_info: "ExcInfo | None" = None
     ) -> "Callable[[bytes], object]":
         """Begin the answer, or begin it anew as long as nothing is sent.
 
@@ -211,8 +211,8 @@ class WsgiRequest(HttpRequest):
             guard.report("wsgi.send", error)
 
     def is_upgrade(self) -> bool:
-        """Tell whether the client has asked for another protocol."""
-        return "HTTP_UPGRADE" in self.scope
+        """Tell whether the client has asked for a WebSocket."""
+        return str(self.scope.get("HTTP_UPGRADE", "")).lower() == "websocket"
 
     def finish(self, error: BaseException | None = None) -> None:
         """End the request and leave its context.
@@ -222,11 +222,11 @@ class WsgiRequest(HttpRequest):
         """
         answered_for = self.scope.pop(ERROR, None)
         if not self._ended:
-            if not self.is_started and self.is_upgrade():
+            if not self.is_started and self.is_upgrade() and _is_taken(error):
                 self.status, error = _SWITCHED, None  # the application has taken the connection
             if error is None and (self.status or 0) >= _SERVER_ERROR:
                 error = self._reported = answered_for  # the framework has logged it
-            if error is not None or not self._instrument.complete(self, self.status or 500):
+            if error is not None or not self._instrument.complete(self):
                 self.end(error)
         self.leave()
 
@@ -279,6 +279,11 @@ class WsgiRequest(HttpRequest):
             self.response_headers = {name: text for name, text in lowered if name in captured}
         kept.append((id_header, self.correlation_id))
         return kept
+
+
+def _is_taken(error: BaseException | None) -> bool:
+    """Tell whether an application may have taken the connection: so simple-websocket ends then."""
+    return error is None or isinstance(error, StopIteration | ConnectionError)
 
 
 def _means_disconnect(error: BaseException | None) -> bool:

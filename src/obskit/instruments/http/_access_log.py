@@ -8,9 +8,10 @@ from zlib import crc32
 
 from obskit.errors import DeclarationError
 from obskit.instruments.http._paths import PathSet, plain_path
-from obskit.instruments.http._redaction import redacted_query
+from obskit.instruments.http._redaction import redacted_path, redacted_query
 from obskit.logs import LEVELS, json_text
 from obskit.operation import with_fixed
+from obskit.tracing import current_trace_ids
 
 if TYPE_CHECKING:
     from obskit.instruments.http._inbound import Inbound
@@ -104,7 +105,7 @@ def shown_path(request: "Inbound", *, query: bool) -> str:
         request: Whose path.
         query: Whether to show the query.
     """
-    path = request.path
+    path = redacted_path(request.path)
     asked = request.query if query else ""
     if asked:
         path = f"{path}?{redacted_query(asked)}"
@@ -182,8 +183,8 @@ class UsualLine:
         if path is None or route is None or client is None or not milliseconds < _LONGEST:
             return False
         span = None if request.span is None else request.span.get_span_context()
-        if len(request.fields) > 1 or (span is None and request._trace is not None):
-            return False  # something is bound but the id, or a trace is only passed on
+        if len(request.fields) > 1 or (span is None and current_trace_ids() is not None):
+            return False  # something is bound but the id, or the trace is somebody else's
         sizes = (request.request_bytes, request.response_bytes)
         start = (f'"{request.method}"', route, path, request.status, '"ok"', milliseconds)
         self._line.write(request.correlation_id, span, (*start, *sizes, client))

@@ -5,7 +5,11 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from obskit.errors import DeclarationError
-from obskit.instruments.http._redaction import HIDDEN_HEADER, is_secret_header
+from obskit.instruments.http._redaction import (
+    HIDDEN_HEADER,
+    is_secret_header,
+    redacted_address,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -67,4 +71,6 @@ def captured_headers(
 def _shown(name: str, value: str) -> str:
     if is_secret_header(name):
         return HIDDEN_HEADER
+    if "?" in value or "//" in value:
+        value = redacted_address(value)
     return value if len(value) <= MAXIMUM_VALUE else value[: MAXIMUM_VALUE - 1] + "…"

@@ -152,10 +152,14 @@ class Inbound(Operation):
         if self._route is not None:
             return self._route
         try:
-            return self._find_route(self.scope) or UNMATCHED
+            found = self._find_route(self.scope)
         except Exception as error:
             guard.report("http.route", error)
             return UNMATCHED
+        if type(found) is str or found is None:
+            return found or UNMATCHED
+        guard.report("http.route", TypeError(f"a route is a text, not {type(found)}"))
+        return UNMATCHED
 
     def read_labels(self) -> None:
         """Read the labels that the user has added, and keep the route: it has ended."""

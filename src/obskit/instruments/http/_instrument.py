@@ -8,7 +8,7 @@ from opentelemetry.trace import SpanKind
 
 from obskit._guard import guard
 from obskit.context import is_valid_correlation_id, new_correlation_id
-from obskit.errors import DeclarationError
+from obskit.errors import DeclarationError, DuplicateError
 from obskit.instruments.http._access_log import (
     LOGGER,
     AccessLog,
@@ -20,8 +20,8 @@ from obskit.instruments.http._options import HttpPlan, RequestLabel
 from obskit.instruments.http._request import SERVER_ERROR, HttpRequest
 from obskit.instruments.http._span import enter_own_span
 from obskit.instruments.http._span_values import SPAN_HEADERS
-from obskit.metrics import ExchangeCells, Family, MetricSpec, default_engine
-from obskit.operation import InProgress, Operation
+from obskit.metrics import OTHER, ExchangeCells, Family, MetricSpec, default_engine
+from obskit.operation import ErrorTypes, InProgress, Operation
 from obskit.propagation import trace_id_of
 from obskit.runtime import enabled_signals
 from obskit.tracing import swap_trace_context
@@ -39,6 +39,9 @@ _UNWANTED = MetricSpec(kind="histogram", name="unwanted", help="Is not shown.")
 
 TRACE_HEADERS = ("traceparent", "tracestate", "baggage")
 """Headers with which a caller's trace context and baggage come."""
+
+PROTOCOL_VERSIONS = frozenset({"1.0", "1.1", "2", "2.0", "3", "3.0"})
+"""Versions of HTTP that are label values; any other is ``other``."""
 
 _BASIC = FACTS[:3]
 """Method, route and status: what tells apart nearly everything."""
@@ -171,8 +174,10 @@ class HttpInstrument(InboundInstrument):
             runtime.listeners or options.labels or self._further or self.wants_time_to_headers
         )
         self._forget = runtime.store.in_flight.discard
+        self._told = runtime.store.told
         self._clock = runtime.clock.monotonic
         self._usual_line = UsualLine.of(self._logs, runtime) if self._logs else None
+        self._error_types = ErrorTypes()
         self._known: dict[tuple[str, str, int], tuple[ExchangeCells, str]] = {}
 
     def labels_of(self, operation: Operation) -> "Mapping[str, str]":
@@ -198,18 +203,19 @@ class HttpInstrument(InboundInstrument):
         if self._logs is not None:
             write_access_line(self._logs, operation, operation.ending)
 
-    def complete(self, request: HttpRequest, status: int) -> bool:
+    def complete(self, request: HttpRequest) -> bool:
         """End a request that was answered as usual: what its `end` does, written out.
 
         Args:
             request: One whose answer is complete.
-            status: The answer's.
 
         Returns:
             Whether it is ended; if not, there is more to do than usual.
         """
+        status = request.status
         if (
             not self._is_plain
+            or status is None
             or status >= SERVER_ERROR
             or request._outcome is not None
             or request.disconnected
@@ -220,6 +226,8 @@ class HttpInstrument(InboundInstrument):
             return False
         try:
             self._forget(request)
+            if self._told:
+                self._told.discard(request)
             request.duration = seconds = self._clock() - request.started
             request._ended, request._outcome = True, "ok"
             request._route = route = request.route
@@ -284,11 +292,17 @@ class HttpInstrument(InboundInstrument):
         self._headers, self._background = headers, background
         spec = names.in_progress_spec()
         if spec is not None:
-            fixed = {n: v for n, v in self.options.labels.items() if isinstance(v, str)}
-            self._fixed = tuple(fixed.values())
-            spec = replace(spec, labels=(*spec.labels, *fixed))
-            self._running = InProgress.of(self.runtime.store, spec)
-            self._in_progress = spec.name
+            self._declare_gauge(spec)
+
+    def _declare_gauge(self, spec: MetricSpec) -> None:
+        fixed = self.options.fixed_labels()
+        spec = replace(spec, labels=(*spec.labels, *fixed))
+        running = InProgress.of(self.runtime.store, spec)
+        if running.labels != spec.labels:
+            guard.report("metrics.declare", DuplicateError(f"{spec} has other labels elsewhere"))
+            return
+        self._running, self._in_progress = running, spec.name
+        self._fixed = tuple(fixed.values())
 
     def _requests_family(self, names: HttpNames) -> Family:
         spec = names.requests_spec()
@@ -320,7 +334,16 @@ class HttpInstrument(InboundInstrument):
         return self._cells.get(key) or self._new_cells(key, request)
 
     def _further_values(self, request: HttpRequest) -> list[str]:
-        return [_fact(request, fact) for fact in self._further]
+        return [self._fact(request, fact) for fact in self._further]
+
+    def _fact(self, request: HttpRequest, fact: str) -> str:
+        """Return a label value; few are told apart of what the client or the host may choose."""
+        value = _fact(request, fact)
+        if fact == "error_type":
+            return self._error_types.bounded(value)
+        if fact == "protocol_version" and value not in PROTOCOL_VERSIONS:
+            return OTHER
+        return value
 
     def _new_cells(self, key: tuple[str, ...], request: HttpRequest) -> ExchangeCells:
         sizes = self._values(request, "size")
@@ -342,7 +365,8 @@ class HttpInstrument(InboundInstrument):
     def _values(self, request: HttpRequest, kind: str) -> tuple[str, ...]:
         """Return the label values of one kind of metric."""
         facts = getattr(self.options.names, f"{kind}_labels")
-        return (*(_fact(request, fact) for fact in facts), *request.extra_labels.values())
+        known = (self._fact(request, fact) for fact in facts)
+        return (*known, *request.extra_labels.values())
 
 
 def _sampled(request: HttpRequest) -> "SpanContext | None":

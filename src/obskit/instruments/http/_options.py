@@ -1,7 +1,7 @@
 """What users may say of how requests are recorded."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, get_args
 
@@ -18,6 +18,7 @@ from obskit.instruments.http._names import (
 )
 from obskit.instruments.http._websocket_names import DEFAULT_WEBSOCKET_NAMES, WebSocketNames
 from obskit.metrics import AllowedValues, label_text
+from obskit.runtime import active_runtime
 
 if TYPE_CHECKING:
     from enum import Enum
@@ -129,6 +130,23 @@ class HttpPlan:
     inbound_trace: InboundTrace
     request_headers: tuple[str, ...]
     response_headers: tuple[str, ...]
+
+    def fixed_labels(self) -> dict[str, str]:
+        """Return the user's labels that are the same for all requests."""
+        return {name: value for name, value in self.labels.items() if isinstance(value, str)}
+
+    def check(self) -> None:
+        """Tell early of names that mean something else already, where it is known where.
+
+        Raises:
+            DuplicateError: If a metric of the same name has another shape.
+        """
+        runtime = active_runtime()
+        if runtime.configured:
+            for spec in self.names.specs():
+                if spec.kind != "gauge":
+                    labels = (*spec.labels, *self.labels)
+                    runtime.store.check(replace(spec, labels=labels))
 
     @classmethod
     def of(cls, options: HttpOptions) -> "HttpPlan":

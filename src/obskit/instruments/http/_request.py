@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
+from obskit._guard import guard
 from obskit.instruments.http._inbound import Inbound
 from obskit.instruments.http._span import describe_host_span
 from obskit.instruments.http._span_values import OTHER_METHOD
@@ -143,7 +144,10 @@ class HttpRequest(Inbound):
         """
         if self._ended:
             return
-        self._settle(error)
+        try:
+            self._settle(error)
+        except Exception as fault:
+            guard.report("http.end", fault)
         super().end(error)
 
     def end_background(self, error: BaseException | None = None) -> None:

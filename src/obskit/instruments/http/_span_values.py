@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from obskit.instruments.http._captured import captured_headers
 from obskit.instruments.http._paths import UNMATCHED
-from obskit.instruments.http._redaction import redacted_query
+from obskit.instruments.http._redaction import redacted_path, redacted_query
 
 if TYPE_CHECKING:
     from obskit.instruments.http._inbound import Inbound
@@ -45,7 +45,7 @@ def first_values(request: "Inbound") -> dict[str, Any]:
     method: str = getattr(request, "method", "GET")  # a WebSocket's handshake is one
     values: dict[str, Any] = {
         "http.request.method": method,
-        "url.path": request.path[:MAXIMUM_TEXT],
+        "url.path": redacted_path(request.path)[:MAXIMUM_TEXT],
         "url.scheme": request.scheme,
         "network.protocol.version": request.protocol_version,
     }
@@ -81,7 +81,7 @@ def _add_server(request: "Inbound", values: dict[str, Any]) -> None:
 @lru_cache(maxsize=256)
 def _split_host(host: str, scheme: str) -> tuple[str, int | None]:
     """Split a ``Host`` header; an address of IPv6 stands in brackets."""
-    address, colon, port = host.rpartition(":")
+    address, colon, port = host.rpartition("@")[2].rpartition(":")
     if not colon or port.endswith("]"):
         address, port = host, ""
     if port.isdecimal() and len(port) <= len("65535"):
