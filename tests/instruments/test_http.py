@@ -279,3 +279,16 @@ def test_without_a_configuration_it_is_counted_and_not_logged(
     labels = {"method": "GET", "route": "/r", "status": "500"}
     found = active_runtime().registry.get_sample_value("http_requests_total", labels)
     assert (found or 0) >= 1
+
+
+def test_versions_and_errors_that_are_told_apart_are_few(observed: Observed) -> None:
+    instrument = new_instrument(convention="otel")
+    for number in range(80):
+        error = type(f"Error{number}", (Exception,), {})()
+        answer(new_request(instrument, protocol_version=f"9.{number}"), None, error)
+    page = active_runtime().render(names=["http_server_request_duration_seconds_count"])[0]
+    errors = set(re.findall('error_type="([^"]*)"', page.decode()))
+    versions = set(re.findall('network_protocol_version="([^"]*)"', page.decode()))
+    assert versions == {"other"}
+    assert len(errors) == 51
+    assert "other" in errors

@@ -192,7 +192,7 @@ class HttpInstrument(InboundInstrument):
         """Return the gauge and the label values that a request in flight counts in."""
         assert isinstance(operation, HttpRequest)  # noqa: S101 - nothing else is begun with this
         labels = self.options.names.in_progress_labels
-        known = tuple(getattr(operation, fact) for fact in labels)
+        known = tuple(self._fact(operation, fact) for fact in labels)
         return self._in_progress, known + self._fixed
 
     def ended(self, operation: Operation) -> None:
@@ -240,10 +240,10 @@ class HttpInstrument(InboundInstrument):
                 line = self._usual_line
                 if line is None or not line.write(request):
                     self._write_line(self._logs, request)
-            if request.span is not None:
-                request._end_span()
         except Exception as fault:
             guard.report("operation.end", fault)
+        if request.span is not None:
+            request._end_span()
         return True
 
     def _write_line(self, log: AccessLog, request: HttpRequest) -> None:
@@ -328,19 +328,16 @@ class HttpInstrument(InboundInstrument):
     def _cells_of(self, request: HttpRequest) -> ExchangeCells:
         key: tuple[str, ...] = (request.method, request.route, request.status_text)
         if self._further:
-            key = (*key, *self._further_values(request))
+            key = (*key, *(self._fact(request, fact) for fact in self._further))
         if request.extra_labels:
             key = (*key, *request.extra_labels.values())
         return self._cells.get(key) or self._new_cells(key, request)
 
-    def _further_values(self, request: HttpRequest) -> list[str]:
-        return [self._fact(request, fact) for fact in self._further]
-
     def _fact(self, request: HttpRequest, fact: str) -> str:
         """Return a label value; few are told apart of what the client or the host may choose."""
-        value = _fact(request, fact)
         if fact == "error_type":
-            return self._error_types.bounded(value)
+            return self._error_types.bounded(request.failure)
+        value = str(getattr(request, "status_text" if fact == "status" else fact))
         if fact == "protocol_version" and value not in PROTOCOL_VERSIONS:
             return OTHER
         return value
@@ -381,8 +378,3 @@ def _sampled(request: HttpRequest) -> "SpanContext | None":
 def _class_of(status: int | None) -> str:
     """Return the class of a status code: ``2xx``."""
     return f"{str(status)[0]}xx"
-
-
-def _fact(request: HttpRequest, fact: str) -> str:
-    name = {"status": "status_text", "error_type": "failure"}.get(fact, fact)
-    return str(getattr(request, name))
