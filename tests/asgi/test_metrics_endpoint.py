@@ -232,6 +232,14 @@ async def test_a_registry_that_fails_is_a_500() -> None:
     assert (scrape.status, [site for site, _ in faults]) == (500, ["metrics.scrape"])
 
 
+def _until_no_thread_renders() -> None:
+    """Wait for the thread of the test before to find that it has nothing to do."""
+    for thread in threading.enumerate():
+        if thread.name == "obskit-metrics":
+            thread.join(10)
+            assert not thread.is_alive()
+
+
 async def test_without_a_thread_to_spare_it_is_a_500_and_the_next_may_be_a_page(
     app: Application, gate: Gate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -239,6 +247,7 @@ async def test_without_a_thread_to_spare_it_is_a_500_and_the_next_may_be_a_page(
         raise RuntimeError("can't start new thread")
 
     gate.open.set()
+    _until_no_thread_renders()
     refused, after = Scrape(app), Scrape(app)
     with monkeypatch.context() as patch, guard.recording() as faults:
         patch.setattr(threading.Thread, "start", refuse)
