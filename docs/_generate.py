@@ -83,7 +83,7 @@ WHY_GOALS_ARE_MISSED: dict[str, str] = {
         " are not the SDK's."
     ),
     "asgi.request.20": (
-        "of about 18 µs, 9 go into the request itself: its context and id, watching two messages,"
+        "of about 20 µs, 9 go into the request itself: its context and id, watching two messages,"
         " the id's header, the set of what is in flight, the route, one entry for four metrics."
         " The line takes the other half; a line of structlog's alone takes as much. With more"
         " routes the ratio is far below, since the cost stays and that of the others grows."
