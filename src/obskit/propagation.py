@@ -98,7 +98,8 @@ def extract(headers: "Headers") -> "Generator[str]":
         The correlation id: the one in the headers, or a new one where that is absent or malformed.
     """
     lowered = lower_headers(headers)
-    identifier = read_correlation_id(lowered) or new_correlation_id()
+    names = map(str.lower, active_runtime().settings.correlation_headers)
+    identifier = read_correlation_id(lowered, names) or new_correlation_id()
     inner = _read_trace(lowered)
     outer = swap_trace_context(inner)
     try:
@@ -118,14 +119,15 @@ def _read_trace(headers: "Mapping[str, str]") -> "TraceContext":
         return get_current()
 
 
-def read_correlation_id(headers: "Mapping[str, str]") -> str | None:
+def read_correlation_id(headers: "Mapping[str, str]", names: "Iterable[str]") -> str | None:
     """Return the first valid correlation id in headers.
 
     Args:
         headers: Header names in lower case, and their values.
+        names: Headers that may have one, in lower case and in order.
     """
-    for name in active_runtime().settings.correlation_headers:
-        identifier = headers.get(name.lower())
+    for name in names:
+        identifier = headers.get(name)
         if identifier is not None and is_valid_correlation_id(identifier):
             return identifier
     return None

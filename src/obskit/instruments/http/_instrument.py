@@ -20,9 +20,9 @@ from obskit.instruments.http._options import HttpPlan, RequestLabel
 from obskit.instruments.http._request import SERVER_ERROR, HttpRequest
 from obskit.instruments.http._span import enter_own_span
 from obskit.instruments.http._span_values import SPAN_HEADERS
-from obskit.metrics import OTHER, ExchangeCells, Family, MetricSpec, default_engine
+from obskit.metrics import OTHER, ExchangeCells, Family, Kind, MetricSpec, default_engine
 from obskit.operation import ErrorTypes, InProgress, Operation
-from obskit.propagation import trace_id_of
+from obskit.propagation import read_correlation_id, trace_id_of
 from obskit.runtime import enabled_signals
 from obskit.tracing import swap_trace_context
 
@@ -33,9 +33,6 @@ if TYPE_CHECKING:
 
     from obskit.runtime import Runtime, Signal
     from obskit.tracing import Tracing
-
-_UNWANTED = MetricSpec(kind="histogram", name="unwanted", help="Is not shown.")
-"""Stands for metrics that are left out: it is in no registry."""
 
 TRACE_HEADERS = ("traceparent", "tracestate", "baggage")
 """Headers with which a caller's trace context and baggage come."""
@@ -90,16 +87,14 @@ class InboundInstrument(ABC):
         Args:
             headers: Those of interest.
         """
-        if headers:
-            for name in self._id_headers:
-                identifier = headers.get(name)
-                if identifier is not None and is_valid_correlation_id(identifier):
-                    return identifier
-            if "traceparent" in headers and self.options.inbound_trace != "never":
-                identifier = trace_id_of(headers["traceparent"])
-                if identifier is not None:
-                    return identifier
-        return self._new_correlation_id()
+        identifier = read_correlation_id(headers, self._id_headers) if headers else None
+        if (
+            identifier is None
+            and "traceparent" in headers
+            and self.options.inbound_trace != "never"
+        ):
+            identifier = trace_id_of(headers["traceparent"])
+        return identifier or self._new_correlation_id()
 
     def read_labels(self, scope: Any) -> "Mapping[str, str]":
         """Return the labels that the user has added, and their values.
@@ -138,11 +133,28 @@ class InboundInstrument(ABC):
             guard.report("http.correlation_id", error)
         return new_correlation_id()
 
-    def _family(self, spec: MetricSpec | None) -> Family:
-        """Return where something is counted, with the user's labels; nowhere if it is unwanted."""
+    def _family(self, spec: MetricSpec | None, kind: Kind = "histogram") -> Family:
+        """Return where something is counted, with the user's labels.
+
+        What is unwanted is counted too, without labels and in no registry.
+
+        Args:
+            spec: What it is; None where it is unwanted.
+            kind: Of what is unwanted.
+        """
         if spec is None:
-            return Family(_UNWANTED, max_series=1)
+            return Family(MetricSpec(kind=kind, name="unwanted", help="Is not shown."))
         return self.runtime.store.family(replace(spec, labels=(*spec.labels, *self.options.labels)))
+
+
+def cell_of(family: Family, values: tuple[str, ...]) -> Any:
+    """Return where something is counted: what is unwanted has no labels.
+
+    Args:
+        family: The metric.
+        values: Label values.
+    """
+    return family.cell(values if family.spec.labels else ())
 
 
 class HttpInstrument(InboundInstrument):
@@ -287,7 +299,7 @@ class HttpInstrument(InboundInstrument):
 
     def _declare(self, names: HttpNames) -> None:
         seconds, received, sent, headers, background = map(self._family, names.histogram_specs())
-        self._requests = self._requests_family(names)
+        self._requests = self._family(names.requests_spec(), "counter")
         self._seconds, self._received, self._sent = seconds, received, sent
         self._headers, self._background = headers, background
         spec = names.in_progress_spec()
@@ -304,23 +316,10 @@ class HttpInstrument(InboundInstrument):
         self._running, self._in_progress = running, spec.name
         self._fixed = tuple(fixed.values())
 
-    def _requests_family(self, names: HttpNames) -> Family:
-        spec = names.requests_spec()
-        if spec is None:
-            return Family(MetricSpec(kind="counter", name="unwanted_total", help="Is not shown."))
-        return self._family(spec)
-
     def _count(self, request: HttpRequest) -> None:
-        cells = self._cells_of(request)
-        default_engine.record_duration(
-            cells,
-            (
-                request.duration,
-                request.request_bytes,
-                request.response_bytes,
-                _sampled(request),
-            ),
-        )
+        sizes = (request.request_bytes, request.response_bytes)
+        measured = (request.duration, *sizes, _sampled(request))
+        default_engine.record_duration(self._cells_of(request), measured)
         if request.time_to_headers is not None:
             values = self._values(request, "duration")
             self._headers.cell(values).observe_duration(request.time_to_headers)
@@ -345,19 +344,16 @@ class HttpInstrument(InboundInstrument):
     def _new_cells(self, key: tuple[str, ...], request: HttpRequest) -> ExchangeCells:
         sizes = self._values(request, "size")
         cells = ExchangeCells(
-            self._cell(self._requests, self._values(request, "requests")),
-            self._cell(self._seconds, self._values(request, "duration")),
-            self._cell(self._received, sizes),
-            self._cell(self._sent, sizes),
+            cell_of(self._requests, self._values(request, "requests")),
+            cell_of(self._seconds, self._values(request, "duration")),
+            cell_of(self._received, sizes),
+            cell_of(self._sent, sizes),
         )
         if self._running is not None:
             self._running.know(self.in_progress(request)[1])
         if len(self._cells) < self._limit:
             self._cells[key] = cells
         return cells
-
-    def _cell(self, family: Family, values: tuple[str, ...]) -> Any:
-        return family.cell(values if family.spec.labels else ())
 
     def _values(self, request: HttpRequest, kind: str) -> tuple[str, ...]:
         """Return the label values of one kind of metric."""

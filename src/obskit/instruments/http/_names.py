@@ -225,8 +225,6 @@ def _check_facts(option: str, facts: Any) -> None:
 
 DEFAULT_HTTP_NAMES = HttpNames()
 
-_OTEL_LABELS: "tuple[Fact, ...]" = FACTS
-
 OTEL_HTTP_NAMES = HttpNames(
     requests=None,
     duration="http_server_request_duration_seconds",
@@ -238,8 +236,8 @@ OTEL_HTTP_NAMES = HttpNames(
     status="http_response_status_code",
     scheme="url_scheme",
     protocol_version="network_protocol_version",
-    duration_labels=_OTEL_LABELS,
-    size_labels=_OTEL_LABELS,
+    duration_labels=FACTS,
+    size_labels=FACTS,
     in_progress_labels=("method", "scheme"),
     buckets=OTEL_BUCKETS,
 )

@@ -3,9 +3,9 @@
 from typing import TYPE_CHECKING, Any
 
 from obskit.instruments.http._access_log import level_of_line, shown_path, write_line
-from obskit.instruments.http._instrument import InboundInstrument
+from obskit.instruments.http._instrument import InboundInstrument, cell_of
 from obskit.instruments.http._websocket import WebSocketConnection
-from obskit.metrics import Family, MetricSpec, OperationCells, default_engine
+from obskit.metrics import OperationCells, default_engine
 from obskit.operation import InProgress, Operation
 
 if TYPE_CHECKING:
@@ -17,9 +17,6 @@ if TYPE_CHECKING:
 
 NAME = "websocket"
 """How connections are called for `obskit.control`."""
-
-_UNWANTED = MetricSpec(kind="counter", name="unwanted_total", help="Is not shown.")
-"""Stands for counters that are left out: it is in no registry."""
 
 
 class WebSocketInstrument(InboundInstrument):
@@ -65,7 +62,10 @@ class WebSocketInstrument(InboundInstrument):
         if self._running is not None:
             self._running.know((route,))
         for traffic, direction in ((connection.received, "in"), (connection.sent, "out")):
-            messages, size = (_cell(family, (route, direction)) for family in self._traffic)
+            messages, size = (
+                None if family is None else family.cell((route, direction))
+                for family in self._traffic
+            )
             traffic.show(messages, size)
 
     def ended(self, operation: Operation) -> None:
@@ -78,8 +78,7 @@ class WebSocketInstrument(InboundInstrument):
 
     def _declare(self) -> None:
         names, store = self.options.websocket_names, self.runtime.store
-        total = names.connections_spec()
-        self._connections = Family(_UNWANTED) if total is None else self._family(total)
+        self._connections = self._family(names.connections_spec(), "counter")
         self._seconds = self._family(names.duration_spec())
         of_messages = (names.messages_spec(), names.message_bytes_spec())
         self._traffic = [None if spec is None else store.family(spec) for spec in of_messages]
@@ -97,17 +96,12 @@ class WebSocketInstrument(InboundInstrument):
 
     def _new_cells(self, key: tuple[str, ...]) -> OperationCells:
         route, _, *extra = key
-        cells = OperationCells(_cell(self._connections, key), _cell(self._seconds, (route, *extra)))
+        cells = OperationCells(
+            cell_of(self._connections, key), cell_of(self._seconds, (route, *extra))
+        )
         if len(self._cells) < self._limit:
             self._cells[key] = cells
         return cells
-
-
-def _cell(family: Family | None, values: tuple[str, ...]) -> Any:
-    """Return where something is counted: what is unwanted has no labels."""
-    if family is None:
-        return None
-    return family.cell(values if family.spec.labels else ())
 
 
 def _write_line(log: "AccessLog", connection: WebSocketConnection) -> None:
