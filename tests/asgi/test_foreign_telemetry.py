@@ -3,6 +3,7 @@
 import importlib
 import sys
 from collections.abc import Callable, Iterator
+from importlib import metadata
 from typing import Any
 
 import pytest
@@ -582,12 +583,14 @@ async def test_contrib_taken_out_again(observed: Observed, get: Get, provider: A
 
 
 async def test_contrib_that_comes_too_late(observed: Observed, get: Get, provider: Any) -> None:
-    """Newer versions leave an application alone whose middleware they do not know."""
+    """It leaves an application alone whose middleware it does not know."""
     app = instrument(fastapi_app())
     contribs_for_fastapi().instrument_app(app, tracer_provider=provider)
     assert (await get(app, "/items/1")).status_code == 200
     (server,) = servers(observed)
-    assert server.name
+    if metadata.version("opentelemetry-instrumentation-fastapi").startswith("0.51"):
+        pytest.skip("contrib 0.51 does not look at the middleware that it finds")
+    assert is_ours(server)
 
 
 async def test_an_application_that_holds_another_under_asgi_app(
